@@ -1,0 +1,1 @@
+"""Rota: one durable scheduler for operations."""
