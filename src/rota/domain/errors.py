@@ -46,9 +46,7 @@ class InvalidInput(RotaError):
 
     code = "invalid_input"
 
-    def __init__(
-        self, happened: str, *, errors: Iterable[FieldError] = (), expected: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, happened: str, *, errors: Iterable[FieldError] = (), expected: str = "", hint: str = "") -> None:
         self.errors = tuple(errors)
         super().__init__(happened, expected=expected, hint=hint)
 
@@ -64,9 +62,7 @@ class NotFound(RotaError):
 
     code = "not_found"
 
-    def __init__(
-        self, happened: str, *, errors: Iterable[FieldError] = (), expected: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, happened: str, *, errors: Iterable[FieldError] = (), expected: str = "", hint: str = "") -> None:
         self.errors = tuple(errors)
         super().__init__(happened, expected=expected, hint=hint)
 

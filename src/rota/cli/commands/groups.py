@@ -1,0 +1,66 @@
+"""`rota groups`: names for several hosts."""
+
+from __future__ import annotations
+
+import click
+
+from rota.cli.command import Group
+from rota.cli.emit import emit
+from rota.cli.options import dry_run
+from rota.cli.session import Session, out, say
+from rota.cli.table import render
+
+_NOT_REMOVED = 7
+
+
+@click.group("groups", cls=Group, example="rota groups list\nrota hosts update web-1 --group web")
+def groups() -> None:
+    """Name groups of hosts; targets take them as group:NAME."""
+
+
+@groups.command("list", example="rota groups list")
+@click.pass_obj
+def list_(session: Session) -> None:
+    """List the groups and their hosts."""
+    with session.client() as client:
+        page = client.groups()
+
+    def people() -> None:
+        if page["items"]:
+            rows = [[group["name"], ", ".join(group.get("hosts", []))] for group in page["items"]]
+            out(render(["NAME", "HOSTS"], rows, width=session.terminal_width))
+        else:
+            say("No groups yet. Make one: rota groups add web")
+
+    emit(session, page, people=people)
+
+
+@groups.command("add", example="rota groups add web")
+@click.argument("name")
+@dry_run
+@click.pass_obj
+def add(session: Session, name: str, dry_run: bool) -> None:
+    """Make a group. Hosts join it with: rota hosts update HOST --group NAME."""
+    if dry_run:
+        out(f'Group "{name}" would be added')
+        return
+    with session.client() as client:
+        group = client.add_group({"name": name})
+    emit(session, group, people=lambda: out(f'Group "{group["name"]}" added'))
+
+
+@groups.command("remove", example="rota groups remove web --yes")
+@click.argument("name")
+@dry_run
+@click.pass_obj
+def remove(session: Session, name: str, dry_run: bool) -> int:
+    """Remove a group. Its hosts stay."""
+    if not dry_run:
+        with session.client() as client:
+            if not session.confirm(f'Remove group "{name}"? Its hosts stay.'):
+                say("Not removed.")
+                return _NOT_REMOVED
+            client.remove_group(name)
+    word = "would be removed" if dry_run else "removed"
+    emit(session, {"removed": name}, people=lambda: out(f'Group "{name}" {word}'), name="removed")
+    return 0

@@ -1,0 +1,125 @@
+"""`schedule create|update`: what a schedule says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rota.cli.command import Command
+from rota.cli.definition import Definition, definition_options, in_flags
+from rota.cli.emit import emit
+from rota.cli.options import Faults
+from rota.cli.session import Session, out, say
+from rota.cli.texts import job_next_runs, short_id, trigger_line, value_text
+from rota.domain.errors import Conflict
+
+if TYPE_CHECKING:
+    from rota.client.api import Client
+    from rota.usecases.shapes import Changed, Job
+
+_EXAMPLE = 'rota schedule create --name daily-backup --cron "0 2 * * *" --playbook backup --target all'
+_NEXT_SHOWN = 3  # seed 1
+
+
+@click.command("create", cls=Command, example=_EXAMPLE)
+@click.option("--name", metavar="NAME", help="What it is called.")
+@definition_options
+@click.pass_obj
+def create(session: Session, /, name: str | None, **options: Any) -> None:
+    """Make a schedule.
+
+    Needed are --name; one of --cron, --every, --at and --manual; --playbook with --target, or --do.
+    """
+    typed, faults = Definition(**options), Faults()
+    typed.check_complete(name, faults)
+    body = typed.body(name, faults)
+    faults.raise_any(hint=_EXAMPLE)
+    body["triggers"] = [typed.trigger(_zone(session, typed.timezone))]
+    with session.client(may_create=not typed.dry_run) as client:
+        job = in_flags(lambda: client.create_job(body, dry_run=typed.dry_run))
+        emit(session, job, people=lambda: _tell_created(job, dry_run=typed.dry_run))
+        for warning in job.get("warnings", []):
+            say(f"Warning: {warning}")
+        if job["enabled"] and not typed.manual and not typed.dry_run:
+            _warn_if_nothing_fires(client)
+
+
+@click.command(
+    "update",
+    cls=Command,
+    example='rota schedule update daily-backup --cron "30 1 * * *"\n'
+    "rota schedule update daily-backup --var retention_days=14 --unset-var verbose",
+)
+@click.argument("name")
+@click.option("--name", "new_name", metavar="NAME", help="A new name.")
+@definition_options
+@click.option("--unset-var", "unset", metavar="KEY", multiple=True, help="Take a variable away; may be repeated.")
+@click.pass_obj
+def update(session: Session, /, name: str, new_name: str | None, unset: Sequence[str], **options: Any) -> None:
+    """Change a schedule; what is not named stays as it is."""
+    typed, faults = Definition(**options), Faults()
+    body = typed.body(new_name, faults)
+    if unset:
+        variables = body.get("vars")
+        body["vars"] = {**(variables if isinstance(variables, dict) else {}), **dict.fromkeys(unset)}
+    if not (body or typed.rules or typed.timezone):
+        faults.add("", "nothing to change", expected="an option that names what to change")
+    faults.raise_any(hint=f'such as: rota schedule update {name} --cron "30 1 * * *"')
+    with session.client() as client:
+        version = None
+        if typed.rules:
+            job = client.job(name)
+            version = job["version"]  # the zone read here must still be its zone when the rule is written
+            body["triggers"] = [typed.trigger(typed.timezone or _zone_of(job) or _zone(session, None))]
+        elif typed.timezone:
+            body["timezone"] = typed.timezone
+        changed = in_flags(lambda: client.update_job(name, body, version=version, dry_run=typed.dry_run))
+    emit(session, changed, people=lambda: _tell_changed(changed, dry_run=typed.dry_run))
+
+
+def _zone(session: Session, typed: str | None) -> str:
+    """The zone typed, or this machine's: stored by name, so that the timetable does not move with the machine."""
+    if typed:
+        return typed
+    from rota.localzone import local_zone_name
+
+    return local_zone_name(session.env)
+
+
+def _zone_of(job: Job) -> str | None:
+    """The zone a new rule inherits. Raises Conflict where it would replace several rules at once."""
+    if len(job["triggers"]) > 1:
+        names = ", ".join(trigger["name"] for trigger in job["triggers"])
+        raise Conflict(
+            f'"{job["name"]}" has several triggers ({names}), and the new one would replace them all',
+            hint=f"change them over the API: PATCH /api/v1/jobs/{job['name']}",
+        )
+    return job["triggers"][0].get("timezone") if job["triggers"] else None
+
+
+def _tell_created(job: Job, *, dry_run: bool) -> None:
+    head = f'Schedule "{job["name"]}"'
+    out(f"{head} would be created" if dry_run else f"{head} created (ID: {short_id(job['id'])})")
+    out(": ".join(trigger_line(job)))
+    out("\n".join(job_next_runs(job, _NEXT_SHOWN)))
+
+
+def _tell_changed(changed: Changed, *, dry_run: bool) -> None:
+    job, changes = changed["job"], changed["changes"]
+    if not changes:
+        out(f'Schedule "{job["name"]}" is like that already; nothing changed')
+        return
+    out(f'Schedule "{job["name"]}" {"would be updated" if dry_run else "updated"}')
+    for change in changes:
+        out(f"  {change['field']}: {value_text(change['old'])} → {value_text(change['new'])}")
+    out("\n".join(job_next_runs(job, _NEXT_SHOWN)))
+
+
+def _warn_if_nothing_fires(client: Client) -> None:
+    daemon = client.instance()["daemon"]
+    if not daemon["running"]:
+        say("Nothing will fire until a daemon runs: rota daemon")
+    elif not daemon["scheduling"]:
+        say("Nothing will fire while schedule.enabled is false in rota.yaml")

@@ -1,0 +1,273 @@
+"""`schedule list|show|history|preview`: looking, and changing nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rota.cli import times
+from rota.cli.command import Command
+from rota.cli.emit import emit
+from rota.cli.options import Faults
+from rota.cli.session import Session, out, say
+from rota.cli.table import render
+from rota.cli.texts import job_next_runs, labelled, next_runs, short_id, step_text, trigger_line
+from rota.cli.words import history_status, last_run_word, painted, state_of, status_word
+from rota.domain.errors import InvalidInput
+from rota.domain.instant import SECOND, format_rfc3339, format_span
+
+if TYPE_CHECKING:
+    from rota.domain.instant import Micros
+    from rota.usecases.shapes import Daemon, Job, LastRun, LedgerEntry, RunEntry
+
+_RUN_TIMEOUT_SECONDS, _GRACE_SECONDS = 3600, 60  # shown only where a job differs (DESIGN §5)
+
+
+@click.command("list", cls=Command, example="rota schedule list\nrota schedule list --output json")
+@click.option("--all", "everything", is_flag=True, help="Also schedules that were due once, and are done.")
+@click.pass_obj
+def list_(session: Session, everything: bool) -> None:
+    """List all schedules with their last run."""
+    with session.client() as client:
+        page = client.jobs()
+
+    def people() -> None:
+        out("\n".join(_daemon_head(page["daemon"])))
+        now = session.now()
+        done = [] if everything else [job for job in page["items"] if _is_done(job, format_rfc3339(now))]
+        hidden = {job["id"] for job in done}
+        jobs = [job for job in page["items"] if job["id"] not in hidden]
+        if jobs:
+            out("")
+            out(_jobs_table(session, jobs, now))
+        else:
+            say('No schedules yet. Make one:\n  rota schedule create --name hello --every 1m --do "shell: echo hello"')
+        if hidden:
+            say(f"{len(hidden)} done with their one run are not shown; --all shows them.")
+
+    emit(session, page, people=people)
+
+
+@click.command("show", cls=Command, example="rota schedule show daily-backup")
+@click.argument("name")
+@click.pass_obj
+def show(session: Session, name: str) -> None:
+    """Show everything about a schedule: rule, variables, policies, last run and the next 5."""
+    with session.client() as client:
+        job = client.job(name)
+    emit(session, job, people=lambda: _show(job, wide=session.wide))
+
+
+@click.command("history", cls=Command, example="rota schedule history daily-backup --limit 5\nrota schedule history")
+@click.argument("name", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.pass_obj
+def history(session: Session, name: str | None, limit: int) -> None:
+    """List past runs of a schedule or of all, newest first, and what did not run.
+
+    Times are UTC. HOSTS counts those that succeeded, of all.
+    """
+    with session.client() as client:
+        page = client.history(name, limit=limit)
+
+    def people() -> None:
+        if page["items"]:
+            out(_history_table(session, page["items"]))
+        else:
+            say(f"Nothing has run yet. Run it now: rota schedule trigger {name or 'NAME'}")
+
+    emit(session, page, people=people, name="id")
+
+
+@click.command(
+    "preview",
+    cls=Command,
+    example='rota schedule preview daily-backup\nrota schedule preview --cron "0 2 * * *" --timezone Asia/Tokyo',
+)
+@click.argument("name", required=False)
+@click.option("--cron", metavar="EXPRESSION", help='A cron expression: "0 2 * * *".')
+@click.option("--every", metavar="DURATION", help="An interval: 20s, 15m, 1h30m.")
+@click.option("--at", metavar="TIME", help='One instant: "2026-12-01 02:00".')
+@click.option("--timezone", metavar="ZONE", help="IANA zone. Default: this machine's.")
+@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many.")
+@click.pass_obj
+def preview(
+    session: Session,
+    name: str | None,
+    cron: str | None,
+    every: str | None,
+    at: str | None,
+    timezone: str | None,
+    count: int,
+) -> None:
+    """Show when a schedule is due next, or when an expression would be."""
+    given = {"NAME": name, "--cron": cron, "--every": every, "--at": at}
+    named = [option for option, value in given.items() if value is not None]
+    if not named:
+        raise InvalidInput("nothing to preview", expected="a schedule's NAME, or one of --cron --every --at")
+    faults = Faults()
+    faults.at_most_one(named)
+    faults.raise_any()
+    with session.client() as client:
+        if name is not None:
+            job = client.job(name)
+            emit(
+                session,
+                {"next_runs": job.get("next_runs", [])[:count]},
+                people=lambda: out("\n".join([": ".join(trigger_line(job)), *job_next_runs(job, count)])),
+            )
+            return
+        if timezone is None:
+            from rota.localzone import local_zone_name
+
+            timezone = local_zone_name(session.env)
+        found = client.preview(cron=cron, every=every, at=at, timezone=timezone, count=count)
+        head = f"{found['trigger_short']} ({found['trigger_text']})"
+        emit(session, found, people=lambda: out("\n".join([head, *next_runs(found["next_runs"], count)])))
+
+
+def _daemon_head(daemon: Daemon) -> list[str]:
+    if not daemon["running"]:
+        return ["Daemon: not running", "Start with: rota daemon"]
+    head = f"Daemon: running (PID {daemon['pid']})"
+    return [head if daemon["scheduling"] else f"{head}, scheduling is off (schedule.enabled in rota.yaml)"]
+
+
+def _is_done(job: Job, now: str) -> bool:
+    """Whether a job was due once, and that has passed (parity C4)."""
+    rules = job["triggers"]
+    once = bool(rules) and all(rule["kind"] == "once" and rule.get("at", now) < now for rule in rules)
+    return once and not job["active_runs"]
+
+
+def _jobs_table(session: Session, jobs: list[Job], now: Micros) -> str:
+    def common(job: Job) -> list[str]:
+        return [
+            job["name"],
+            job["trigger_short"],
+            job["action_short"],
+            job["target"] or times.NONE,
+            "enabled" if job["enabled"] else "disabled",
+            _last_run(job["last_run"], now),
+        ]
+
+    titles = ["NAME", "CRON", "PLAYBOOK", "TARGET", "STATUS", "LAST RUN"]
+    rows = [common(job) for job in jobs]
+    if session.wide:
+        titles += ["TIMEZONE", "OVERLAP", "MISSED RUN", "ID", "DESCRIPTION"]
+        for job, row in zip(jobs, rows, strict=True):
+            row += [
+                job["triggers"][0].get("timezone", times.NONE) if job["triggers"] else times.NONE,
+                job["overlap_policy"],
+                job["missed_run_policy"],
+                short_id(job["id"]),
+                job["description"],
+            ]
+    paint = {4: _paint_status, 5: _paint_last_run} if session.colours else None
+    return render(titles, rows, width=session.terminal_width, paint=paint)
+
+
+def _last_run(run: LastRun | None, now: Micros) -> str:
+    if run is None:
+        return "never"
+    moment = run["finished_at"] or run["started_at"]
+    word = last_run_word(run["state"])
+    return f"{times.ago(moment, now)} {word}" if moment else word
+
+
+def _paint_status(cell: str) -> str:
+    return cell if cell.startswith("enabled") else f"\x1b[2m{cell}\x1b[0m"
+
+
+def _paint_last_run(cell: str) -> str:
+    if "OK" in cell:
+        return painted(cell, "succeeded")
+    return painted(cell, "failed" if "FAIL" in cell else "partial") if "ago" in cell else cell
+
+
+def _show(job: Job, *, wide: bool) -> None:
+    zone = job["triggers"][0].get("timezone", "UTC") if job["triggers"] else "UTC"
+    rows = [
+        ("Name", job["name"]),
+        ("ID", job["id"] if wide else short_id(job["id"])),
+        ("Description", job["description"] or times.NONE),
+        trigger_line(job),
+    ]
+    if wide or zone != "UTC":
+        rows.append(("Timezone", zone))
+    if job["playbook"]:
+        rows.append(("Playbook", job["playbook"]))
+    elif len(steps := job.get("steps", [])) == 1:
+        rows.append(("Do", step_text(steps[0])))
+    else:
+        rows.append(("Steps", ", ".join(step["name"] for step in steps)))
+    rows += [
+        ("Target", job["target"] or times.NONE),
+        ("Enabled", "true" if job["enabled"] else "false"),
+        ("Overlap", job["overlap_policy"]),
+        ("Missed Run", job["missed_run_policy"]),
+        *_limits(job, wide=wide),
+        ("Created By", job["created_by"]),
+        ("Created At", times.instant(job["created_at"])),
+    ]
+    if wide:
+        rows += [
+            ("Updated By", job["updated_by"]),
+            ("Updated At", times.instant(job["updated_at"])),
+            ("Version", str(job["version"])),
+        ]
+    variables = job.get("vars", {})
+    rows.append(("Variables", "" if variables else times.NONE))
+    out("\n".join(labelled(rows)))
+    for key, value in sorted(variables.items()):
+        out(f"  {key} = {value}")
+    out("")
+    out(f"Last Run: {_last_run_in_full(job['last_run'])}")
+    out("")
+    out("\n".join(job_next_runs(job, 5)))
+
+
+def _limits(job: Job, *, wide: bool) -> list[tuple[str, str]]:
+    rows = []
+    if wide or job["run_timeout_seconds"] != _RUN_TIMEOUT_SECONDS:
+        rows.append(("Run Timeout", format_span(round(job["run_timeout_seconds"] * SECOND))))
+    if wide or job["grace_seconds"] != _GRACE_SECONDS:
+        rows.append(("Grace", format_span(round(job["grace_seconds"] * SECOND))))
+    if wide:
+        rows += [("At Once", f"{job['targets_at_once']} targets"), ("Priority", str(job["priority"]))]
+    return rows
+
+
+def _last_run_in_full(run: LastRun | None) -> str:
+    if run is None:
+        return "never"
+    moment = run["started_at"] or run["finished_at"]
+    word = f"({status_word(run['state'])})"
+    return f"{times.instant(moment)} {word}" if moment else word
+
+
+def _history_table(session: Session, entries: list[RunEntry | LedgerEntry]) -> str:
+    titles = ["STARTED", "SCHEDULE", "TRIGGER", "STATUS", "DURATION", "HOSTS"]
+    rows = [_history_row(entry) for entry in entries]
+    if session.wide:
+        titles += ["ID", "MESSAGE"]
+        for entry, row in zip(entries, rows, strict=True):
+            row += [times.NONE if entry["kind"] == "ledger" else short_id(entry["id"]), entry["message"] or ""]
+    paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
+    return render(titles, rows, width=session.terminal_width, paint=paint)
+
+
+def _history_row(entry: RunEntry | LedgerEntry) -> list[str]:
+    status = history_status(entry)
+    if entry["kind"] == "ledger":
+        return [times.utc(entry["at"]), entry["job"], entry["trigger"], status, times.NONE, times.NONE]
+    hosts = entry["hosts"]
+    return [
+        times.utc(entry["started_at"] or entry["finished_at"] or entry["created_at"]),
+        entry["job"] or entry["title"],
+        entry["trigger"],
+        status,
+        times.duration(entry["duration_seconds"]),
+        f"{hosts['ok']}/{hosts['total']}",
+    ]

@@ -1,0 +1,82 @@
+"""From an instance to a client: the daemon's socket, or the API in this process (DESIGN §4, "Instance first")."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rota.client.api import Client
+from rota.client.unix import UnixTransport
+from rota.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from rota.instance import Instance
+
+# A daemon that holds its lock but does not listen is starting, or on its way out.
+_PATIENCE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.05
+
+
+@contextmanager
+def connect(instance: Instance, *, may_create: bool, say: Callable[[str], None]) -> Iterator[Client]:
+    """Give a client of the daemon, or of this process where there is none.
+
+    In process only if the store exists and this user owns it; `may_create` makes one and says so. Raises
+    Unavailable otherwise, with what to start.
+    """
+    if instance.server:
+        raise Unavailable(
+            f"this release does not speak to a server ({instance.server})",
+            expected="an instance on this machine",
+            hint="leave out --server and ROTA_SERVER, and name a folder with --home",
+        )
+    transport = UnixTransport(instance.socket)
+    if _is_served(instance, transport):
+        yield Client(transport)
+        return
+    _check_own_store(instance, may_create=may_create, say=say)
+    yield from _in_process(instance)
+
+
+def _is_served(instance: Instance, transport: UnixTransport) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not transport.answers():
+        pid = instance.daemon_pid()
+        if pid is None:
+            return False
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the daemon (PID {pid}) does not answer on {instance.socket}: it is starting or stopping",
+                hint="try again in a moment, or look with: rota daemon status",
+            )
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def _check_own_store(instance: Instance, *, may_create: bool, say: Callable[[str], None]) -> None:
+    if not instance.exists:
+        if not may_create:
+            raise Unavailable(
+                f"there is no Rota instance in {instance.home}",
+                expected="a running daemon, or a store of yours",
+                hint="start one with: rota daemon, or see it work with: rota demo",
+            )
+        instance.prepare()
+        say(f"Made a new instance in {instance.home}")
+    elif instance.owner_uid != os.geteuid():
+        raise Unavailable(
+            f"no daemon serves {instance.home}, and its store belongs to uid {instance.owner_uid}, not to you",
+            expected="a running daemon, or a store of yours",
+            hint="as that user: rota daemon",
+        )
+
+
+def _in_process(instance: Instance) -> Iterator[Client]:
+    from rota.client.inprocess import InProcessTransport
+    from rota.compose import in_process
+
+    with in_process(instance.home) as served:
+        yield Client(InProcessTransport(served.app, served.loop))

@@ -1,0 +1,156 @@
+"""The live view: what hosts write scrolls by, and under it stay the run, its hosts and the steps they are at.
+
+rich is imported here and nowhere else, and only on a terminal.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rota.cli import times
+from rota.cli.lines import Lines
+from rota.cli.texts import short_id
+from rota.cli.words import UNFINISHED, status_word
+
+if TYPE_CHECKING:
+    from rota.domain.instant import Micros
+    from rota.usecases.shapes import Output, Run, Target
+
+_TICK_SECONDS = 0.1
+_LINES_A_TICK = 200  # more than anybody can read: of a flood the end is shown, and how much was left out
+_ROWS_ABOVE_HOSTS = 4  # run line, titles, "more" and the cursor's own
+
+_STYLES = {
+    "succeeded": "green",
+    "running": "cyan",
+    "failed": "red",
+    "timed_out": "red",
+    "unreachable": "red",
+    "unknown": "magenta",
+    "partial": "yellow",
+    "cancelled": "yellow",
+    "skipped": "yellow",
+}
+# The hosts worth a row when there are more than rows: those that went wrong, then those at work.
+_RANK = {"failed": 0, "timed_out": 0, "unreachable": 0, "unknown": 0, "running": 1, "queued": 2}
+
+
+class LiveView:
+    """One thread (the caller's) takes events, another redraws ten times a second, so that a flood costs little."""
+
+    def __init__(self, *, colours: bool, now: Callable[[], Micros], console: Console | None = None) -> None:
+        self._now = now
+        self._console = console or Console(no_color=not colours, highlight=False, markup=False, emoji=False)
+        self._lines = Lines(harmless=True)
+        self._lock = threading.Lock()  # holds what is below
+        self._pending: list[str] = []
+        self._run: Run | None = None
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live.start()
+        self._closing = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="rota-live", daemon=True)
+        self._ticker.start()
+
+    def show(self, run: Run) -> None:
+        with self._lock:
+            self._run = run
+
+    def wrote(self, piece: Output) -> None:
+        with self._lock:
+            self._pending.extend(self._lines.feed(piece))
+
+    def say(self, text: str) -> None:
+        with self._lock:
+            self._pending.append(text)
+
+    def close(self) -> None:
+        """Stop redrawing; what hosts wrote stays on the screen, the run's block gives way to the summary."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._ticker.join()
+        with self._lock:
+            self._pending.extend(self._lines.end())
+        self._draw()
+        self._live.stop()
+
+    def _tick(self) -> None:
+        while not self._closing.wait(_TICK_SECONDS):
+            self._draw()
+
+    def _draw(self) -> None:
+        with self._lock:
+            lines, self._pending = self._pending, []
+            run = self._run
+        if len(lines) > _LINES_A_TICK:
+            left_out = len(lines) - _LINES_A_TICK
+            lines = [f"… {left_out} lines left out here: rota runs logs …", *lines[-_LINES_A_TICK:]]
+        if lines:
+            self._console.print(Text("\n".join(lines)), soft_wrap=True)
+        if run is not None:
+            room = max(1, self._console.size.height - _ROWS_ABOVE_HOSTS)
+            self._live.update(block(run, self._now(), rows=room), refresh=True)
+
+
+def block(run: Run, now: Micros, *, rows: int) -> Group:
+    """The run and at most `rows` of its hosts, no line wider than the terminal."""
+    targets = sorted(run.get("targets", []), key=lambda target: _RANK.get(target["state"], 3))
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("  HOST", "STEP", "STATE", "TIME"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for target in targets[:rows]:
+        table.add_row(*_row(run, target, now))
+    parts: list[Text | Table] = [_headline(run, now)]
+    if targets:
+        parts.append(table)
+    if len(targets) > rows:
+        parts.append(Text(f"  {_rest(targets[rows:])}", style="dim", no_wrap=True, overflow="ellipsis"))
+    return Group(*parts)
+
+
+def _headline(run: Run, now: Micros) -> Text:
+    state, hosts = run["state"], run["hosts"]
+    waiting = f" for {run['waiting_for']}" if run["waiting_for"] else ""
+    cancelling = " (cancelling)" if run["cancel_requested_at"] and state in UNFINISHED else ""
+    return Text.assemble(
+        (run["title"], "bold"),
+        f"  {short_id(run['id'])}  ",
+        (f"{status_word(state)}{waiting}{cancelling}", _STYLES.get(state, "")),
+        f"  {times.since(run['started_at'], run['finished_at'], now)}  {hosts['ok']}/{hosts['total']} hosts",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _row(run: Run, target: Target, now: Micros) -> Iterator[Text]:
+    state = target["state"]
+    reason = f" ({target['reason']})" if target["reason"] else ""
+    yield Text(f"  {target['host']}")
+    yield Text(_step(run, target))
+    yield Text(f"{status_word(state)}{reason}", style=_STYLES.get(state, ""))
+    yield Text(times.since(target["started_at"], target["finished_at"], now))
+
+
+def _step(run: Run, target: Target) -> str:
+    """`2/3 rotate`: the step a host is at, or was at when it stopped; `3/3` when it has done all."""
+    names = [step["name"] for step in run["plan"]["steps"]] if "plan" in run else []
+    if target["step"] in names:
+        return f"{names.index(target['step']) + 1}/{len(names)} {target['step']}"
+    if target["state"] == "succeeded":
+        return f"{len(names)}/{len(names)}"
+    return target["step"] or times.NONE
+
+
+def _rest(targets: list[Target]) -> str:
+    counts: dict[str, int] = {}
+    for target in targets:
+        word = status_word(target["state"])
+        counts[word] = counts.get(word, 0) + 1
+    return f"and {len(targets)} more: " + ", ".join(f"{count} {word}" for word, count in counts.items())

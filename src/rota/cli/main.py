@@ -1,0 +1,60 @@
+"""`rota`: the root of the commands, and the entry point that turns every ending into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from rota.cli.command import Group, Lazy
+from rota.cli.failure import BROKEN_PIPE, report
+from rota.cli.session import Session
+
+_HERE = "rota.cli.commands"
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    example='rota schedule create --name daily-backup --cron "0 2 * * *" --playbook backup --target all',
+    lazy={
+        "schedule": Lazy(f"{_HERE}.schedule:schedule", "Make, see and manage schedules (also: jobs)."),
+        "run": Lazy(f"{_HERE}.run:run", "Run a playbook, a command or a schedule now, and watch it."),
+        "runs": Lazy(f"{_HERE}.runs:runs", "See what ran: list, logs, cancel, rerun."),
+        "why": Lazy(f"{_HERE}.why:why", "Say why something ran, waits, failed or did not run."),
+        "playbook": Lazy(f"{_HERE}.playbook:playbook", "See, check, run and import playbooks."),
+        "hosts": Lazy(f"{_HERE}.hosts:hosts", "See and change the hosts that jobs run on."),
+        "groups": Lazy(f"{_HERE}.groups:groups", "Name groups of hosts."),
+        "daemon": Lazy(f"{_HERE}.daemon:daemon", "Run and look after the daemon, which makes schedules fire."),
+        "demo": Lazy(f"{_HERE}.demo:demo", "See Rota work, on a scratch instance that leaves nothing behind."),
+        "paths": Lazy(f"{_HERE}.paths:paths", "Print where the instance keeps its files."),
+        "version": Lazy(f"{_HERE}.version:version", "Print the version."),
+    },
+    aliases={"jobs": "schedule", "job": "schedule", "schedules": "schedule", "playbooks": "playbook"},
+)
+def rota() -> None:
+    """Rota runs commands and playbooks on a timetable, and can always say what ran, what did not, and why."""
+
+
+def main() -> None:
+    """The console script. Exit codes are those of DESIGN §4."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that cannot print → must not end us
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Carry out one command line and return its exit code."""
+    try:
+        code = rota.main(args, prog_name="rota", standalone_mode=False, obj=Session())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left: no message, and none from the interpreter's own last flush either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return report(error)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,29 @@
+"""The one place that reads this machine's clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from rota.domain.instant import Micros
+
+
+class SystemClock:
+    """See `ports.Clock`."""
+
+    def now(self) -> Micros:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        if wake is None:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await wake.wait()
+        except TimeoutError:
+            return
+        wake.clear()

@@ -1,0 +1,213 @@
+"""Builds the objects of a process from its settings. The only module that knows adapters and faces together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rota.api.app import create_app
+from rota.clock import SystemClock
+from rota.connectors.local.connector import LocalConnector
+from rota.daemon.locks import OwnerLock, dead_owners
+from rota.domain.instant import Micros
+from rota.engine.engine import Engine, Overseeing
+from rota.engine.events import RunEvents
+from rota.engine.hosts import HostFacts
+from rota.engine.janitor import Janitor
+from rota.engine.launcher import EngineLauncher
+from rota.engine.outbox import Outbox
+from rota.engine.output import OutputPump
+from rota.engine.planner import Planner
+from rota.engine.plans import Plans
+from rota.engine.rescuer import Rescuer
+from rota.engine.worker import Worker
+from rota.instance import Instance
+from rota.localzone import local_zone_name
+from rota.ports import Tx
+from rota.settings import Settings, load
+from rota.storage.jobs import count_jobs, next_due
+from rota.storage.output import OutputStore
+from rota.storage.rescue import add_owner
+from rota.storage.schema import prepare
+from rota.storage.sqlite import SqliteStore
+from rota.templating.renderer import Renderer
+from rota.usecases.context import Context, DaemonInfo, InstanceInfo
+from rota.usecases.playbooks import sync_folder
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the daemon's banner says."""
+
+    active: int
+    next_job: str | None
+    next_at: Micros | None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    asgi: ASGIApp
+    engine: Engine
+    context: Context
+    summarised: Summary
+
+    def summary(self) -> Summary:
+        return self.summarised
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The API in this process, and the loop of another thread it runs on."""
+
+    app: ASGIApp
+    loop: asyncio.AbstractEventLoop
+
+
+@asynccontextmanager
+async def daemon(instance: Instance, settings: Settings, owner: OwnerLock) -> AsyncIterator[App]:
+    """Everything a daemon is, with its store open. `engine.run()` is the caller's."""
+    async with _parts(instance, settings, owner, kind="daemon", oversees=True) as app:
+        yield app
+
+
+@contextmanager
+def in_process(home: Path) -> Iterator[Served]:
+    """The API without a daemon: a worker that carries out the runs that are made here, and nothing else."""
+    from rota.client.inprocess import call, loop_in_thread
+
+    instance = Instance(home=home, kind="option")
+    instance.prepare()
+    settings = load(instance)
+    os.umask(0o077)
+    _, owner = OwnerLock.create(instance.owners_dir)
+    stack = AsyncExitStack()
+    with loop_in_thread() as loop:
+        try:
+            app = call(loop, stack.enter_async_context(_working(instance, settings, owner)))
+            try:
+                yield Served(app.asgi, loop)
+            finally:
+                call(loop, stack.aclose())
+        finally:
+            owner.release()
+
+
+@asynccontextmanager
+async def _working(instance: Instance, settings: Settings, owner: OwnerLock) -> AsyncIterator[App]:
+    async with _parts(instance, settings, owner, kind="command", oversees=False) as app, asyncio.TaskGroup() as group:
+        group.create_task(app.engine.run())
+        await app.engine.ready.wait()
+        try:
+            yield app
+        finally:
+            await app.engine.stop("cancel", settings.shutdown_grace_seconds)
+
+
+@asynccontextmanager
+async def _parts(
+    instance: Instance, settings: Settings, owner: OwnerLock, *, kind: str, oversees: bool
+) -> AsyncIterator[App]:
+    clock, events = SystemClock(), RunEvents()
+    owner_id = owner.path.stem
+    await asyncio.to_thread(prepare, instance.store, create=True)
+    store = SqliteStore(instance.store, clock=clock, on_fatal=_stop_rather_than_guess)
+    output = OutputStore(instance.output_store)
+    renderer = Renderer()
+    try:
+        cap = settings.schedule.max_concurrent_schedules
+        instance_id = await store.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap))
+        plans, pump = Plans(store), OutputPump(output, clock, events)
+        connector = LocalConnector(instance.keeper_dir, owner_id)
+        made: set[int] | None = None if oversees else set()
+        worker = Worker(
+            owner=owner_id, store=store, clock=clock, plans=plans, hosts=HostFacts(store), connector=connector,
+            renderer=renderer, output=pump, events=events, only_runs=made,
+        )  # fmt: skip
+        planner = None
+        if oversees and settings.schedule.enabled:
+            planner = Planner(store=store, clock=clock, plans=plans, worker=worker, owner=owner_id)
+        launcher = EngineLauncher(
+            store=store, worker=worker, plans=plans, events=events, owner=owner_id, made=made,
+            nudge=planner.nudge if planner is not None else lambda: None,
+        )  # fmt: skip
+        context = Context(
+            store=store,
+            launcher=launcher,
+            output=output,
+            events=events,
+            targets_at_once=settings.targets_at_once,
+            info=InstanceInfo(
+                version=VERSION, home=str(instance.home), instance_id=instance_id, in_process=not oversees,
+                zone=local_zone_name(),
+                daemon=DaemonInfo(
+                    running=oversees, pid=os.getpid() if oversees else None,
+                    started_at=clock.now() if oversees else None, scheduling=planner is not None,
+                ),
+            ),
+        )  # fmt: skip
+        overseeing = None
+        if oversees:
+            await connector.open()
+            await sync_folder(context, instance.playbooks_dir)
+            overseeing = Overseeing(
+                planner=planner,
+                rescuer=Rescuer(
+                    store=store, plans=plans, connector=connector, worker=worker, owner=owner_id,
+                    dead_of=lambda ids: dead_owners(instance.owners_dir, ids),
+                ),
+                outbox=Outbox(store, clock, events),
+                janitor=Janitor(
+                    store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
+                ),
+                chores=[lambda: sync_folder(context, instance.playbooks_dir)],
+            )  # fmt: skip
+        engine = Engine(
+            owner=owner_id, store=store, clock=clock, worker=worker, connector=connector, pump=pump,
+            oversees=overseeing,
+        )  # fmt: skip
+        if oversees:
+            await renderer.start()
+        yield App(create_app(context), engine, context, await store.read(_summarise))
+        context.stopping.set()
+    finally:
+        await renderer.stop()
+        output.close()
+        await asyncio.to_thread(store.close)
+
+
+def _settle_in(tx: Tx, owner: str, *, kind: str, cap: int) -> str:
+    """Make this owner known and the settings' cap the store's. Returns the instance id, made at the first start."""
+    add_owner(tx, owner, kind=kind, pid=os.getpid(), keeper=None)
+    if kind == "daemon":
+        tx.driver.execute(
+            "INSERT INTO run_limit (key, cap, used) VALUES ('runs', ?, 0) ON CONFLICT (key) DO UPDATE SET cap = ?",
+            (cap, cap),
+        )
+    else:
+        tx.driver.execute("INSERT INTO run_limit (key, cap, used) VALUES ('runs', ?, 0) ON CONFLICT DO NOTHING", (cap,))
+    (new,) = tx.new_public_ids(1)
+    tx.driver.execute("INSERT INTO instance (key, value) VALUES ('id', ?) ON CONFLICT DO NOTHING", (new,))
+    (instance_id,) = tx.driver.execute("SELECT value FROM instance WHERE key = 'id'").fetchone()
+    return str(instance_id)
+
+
+def _summarise(tx: Tx) -> Summary:
+    _, enabled = count_jobs(tx)
+    soonest = next_due(tx)
+    return Summary(enabled, *(soonest or (None, None)))
+
+
+def _stop_rather_than_guess(error: BaseException) -> None:
+    """After a failed fsync nobody knows what is on the disk (DESIGN §3 Durable)."""
+    os.write(2, f"rota: the disk failed under the store ({error}); stopping rather than guess\n".encode())
+    os._exit(70)

@@ -1,0 +1,262 @@
+"""The local connector: orders become children of this owner's keeper, and ends of children become exits.
+
+One keeper takes new orders. Keepers that dead owners left are adopted beside it until all they held is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rota.connectors.local.fileops import command_for
+from rota.domain.errors import NotFound, RotaError, Unavailable
+from rota.domain.step import Command, Exit, FileOp, Order
+from rota.keeper.client import Keeper
+from rota.keeper.orders import Ended, Event, Fate, OutputGrew, OutputSlice, RunAs, StartFailed, StartOrder
+from rota.keeper.remains import Remains
+
+OWNER_FILE = "owner"  # in a keeper's folder: who it belongs to now
+GRACE_SECONDS = 10.0
+READ_BYTES = 65_536  # of the output, what an action may look at
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # nothing else of the daemon's environment reaches a child
+
+
+class KeeperLostError(Exception):
+    """The keeper died (or was taken over) while it held an attempt. `still_running` where processes were seen."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An attempt on its way. `end` becomes its Ended or StartFailed, or raises KeeperLostError."""
+
+    end: asyncio.Future[Ended | StartFailed]
+    grew: Callable[[int], None]
+    keeper: Keeper | Remains | None = None
+
+
+class LocalConnector:
+    def __init__(self, root: Path, owner: str) -> None:
+        """`root` is the instance's keeper folder. `owner` is who this process is, for those who come after it."""
+        self._root, self._owner = root, owner
+        self._keeper: Keeper | None = None
+        self._starting = asyncio.Lock()
+        self._generation = 0
+        self._flights: dict[str, _Flight] = {}
+        self._orders: list[StartOrder] = []
+        self._acks: dict[Keeper, list[str]] = {}
+        self._adopted: list[Keeper | Remains] = []
+        self._early: dict[str, Ended | StartFailed] = {}  # results of adopted attempts nobody has asked for yet
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    # Carrying out
+
+    async def open(self) -> None:
+        """Start the keeper now rather than at the first order. Raises Unavailable."""
+        async with self._starting:
+            if self._keeper is None or self._keeper.lost.is_set():
+                self._generation += 1
+                folder = self._root / f"{self._owner}-{self._generation}"
+                keeper = await Keeper.start(folder, on_events=self._take)
+                (folder / OWNER_FILE).write_text(self._owner)
+                self._keeper = keeper
+                self._watch(keeper)
+
+    async def execute(
+        self, order: Order, *, token: str, base: Mapping[str, str], timeout_seconds: float | None, grew: Callable[[int], None]
+    ) -> Exit:
+        """Carry `order` out and say how it ended. `token` names the attempt for ever: a second order with it does
+        nothing. `base` is environment under the order's own. Raises KeeperLostError."""
+        command = command_for(order) if isinstance(order, FileOp) else order
+        try:
+            start = self._start_order(command, token, base, timeout_seconds)
+        except RotaError as error:
+            return Exit(failure=str(error))
+        if self._keeper is None or self._keeper.lost.is_set():
+            await self.open()
+        flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew, self._keeper)
+        if not self._orders:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._orders.append(start)
+        return await self._await(token, flight)
+
+    async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
+        """Wait for the end of an attempt that a dead owner started, from the keeper that `fate` found."""
+        flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew, self._holder(token))
+        if (early := self._early.pop(token, None)) is not None:
+            flight.end.set_result(early)
+        return await self._await(token, flight)
+
+    def cancel(self, token: str, *, cause: str, grace: float = GRACE_SECONDS) -> None:
+        """End the whole process tree of that attempt; `execute` then returns with this `cause`."""
+        flight = self._flights.get(token)
+        if flight is not None and isinstance(flight.keeper, Keeper):
+            if self._orders:
+                self._send()  # an order that is still here must arrive before its end is asked for
+            flight.keeper.kill(token, cause=cause, grace_seconds=grace)
+
+    async def read(self, token: str, offset: int, limit: int) -> OutputSlice:
+        """Output so far. Raises NotFound or Unavailable when there is none to be had."""
+        flight = self._flights.get(token)
+        if flight is None or flight.keeper is None:
+            raise NotFound(f"no output of attempt {token}")
+        return await flight.keeper.read(token, offset, limit)
+
+    def forget(self, token: str) -> None:
+        """The attempt's end and output are durable elsewhere: its keeper need not keep them."""
+        flight = self._flights.pop(token, None)
+        if flight is None or not isinstance(flight.keeper, Keeper):
+            return
+        if not self._acks:
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        self._acks.setdefault(flight.keeper, []).append(token)
+
+    # After the dead
+
+    async def adopt(self, is_dead: Callable[[str], bool]) -> None:
+        """Connect to the keepers of dead owners, or read what dead keepers left."""
+        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if any(keeper.directory == folder for keeper in self._all()):
+                continue
+            try:
+                owner = (folder / OWNER_FILE).read_text()
+            except OSError:
+                owner = folder.name.rpartition("-")[0]  # it died before it could sign
+            if owner == self._owner or not is_dead(owner):
+                continue
+            found = await Keeper.adopt(folder, on_events=self._take)
+            (folder / OWNER_FILE).write_text(self._owner)
+            self._adopted.append(found)
+            if isinstance(found, Keeper):
+                self._watch(found)
+            else:
+                self._early.update({end.id: end for end in found.results})
+
+    def fate(self, token: str) -> Fate | None:
+        """What became of an attempt of a dead owner. None: no keeper of those adopted can tell."""
+        fates = {keeper.fate(token) for keeper in self._adopted}
+        for known in (Fate.ENDED, Fate.LIVE, Fate.STILL_RUNNING, Fate.GONE):
+            if known in fates:
+                return known
+        return Fate.NEVER_STARTED if fates else None
+
+    async def tidy(self) -> None:
+        """Let go of adopted keepers that hold nothing more, and remove what they left on disk."""
+        for keeper in list(self._adopted):
+            if any(flight.keeper is keeper for flight in self._flights.values()):
+                continue
+            self._adopted.remove(keeper)
+            if isinstance(keeper, Keeper):
+                await keeper.stop(grace_seconds=0)
+            await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+
+    async def close(self, *, leave: bool) -> None:
+        """Let go of all keepers. `leave`: children live on for the next owner; else whatever still runs is ended."""
+        for task in self._watchers:
+            task.cancel()
+        for keeper in self._all():
+            if leave:
+                if isinstance(keeper, Keeper):
+                    await keeper.detach()
+                continue
+            if isinstance(keeper, Keeper) and not keeper.lost.is_set():
+                await keeper.stop(grace_seconds=1.0)
+            await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+
+    # Inside
+
+    def _all(self) -> Iterable[Keeper | Remains]:
+        return [*self._adopted, *([self._keeper] if self._keeper is not None else [])]
+
+    def _holder(self, token: str) -> Keeper | Remains | None:
+        return next((k for k in self._adopted if k.fate(token) not in {Fate.NEVER_STARTED, Fate.GONE}), None)
+
+    def _start_order(self, command: Command, token: str, base: Mapping[str, str], timeout: float | None) -> StartOrder:
+        run_as = RunAs.resolve(command.run_as) if command.run_as else None
+        env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        env.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        env |= run_as.environment() if run_as else _own_account()
+        env |= base
+        env |= command.env
+        return StartOrder(
+            id=token, argv=command.argv, env=env, cwd=command.cwd or (run_as.home if run_as else env["HOME"]),
+            run_as=run_as, stdin=command.stdin, timeout_seconds=timeout_seconds, grace_seconds=GRACE_SECONDS,
+        )  # fmt: skip
+
+    def _send(self) -> None:
+        orders, self._orders = self._orders, []
+        by_keeper: dict[Keeper, list[StartOrder]] = {}
+        for order in orders:
+            flight = self._flights.get(order.id)
+            if flight is not None and isinstance(flight.keeper, Keeper):
+                by_keeper.setdefault(flight.keeper, []).append(order)
+        for keeper, batch in by_keeper.items():
+            keeper.order(batch)
+
+    def _acknowledge(self) -> None:
+        acks, self._acks = self._acks, {}
+        for keeper, tokens in acks.items():
+            if not keeper.lost.is_set():
+                keeper.ack(tokens)
+
+    def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            flight = self._flights.get(event.id)
+            if isinstance(event, OutputGrew):
+                if flight is not None:
+                    flight.grew(event.total)
+            elif isinstance(event, Ended | StartFailed):
+                if flight is None:
+                    self._early[event.id] = event
+                elif not flight.end.done():
+                    flight.end.set_result(event)
+
+    async def _await(self, token: str, flight: _Flight) -> Exit:
+        end = await flight.end
+        if isinstance(end, StartFailed):
+            return Exit(cause="taken_back" if end.stage == "cancelled" else None, failure=end.message)
+        output = b""
+        if end.output_total:
+            flight.grew(end.output_total)
+            output = await self._tail(token, end.output_total)
+        return Exit(
+            exit_code=end.exit_code, signal=end.signal, cause=end.cause, output=output,
+            output_total=end.output_total, left_running=len(end.left_running),
+        )  # fmt: skip
+
+    async def _tail(self, token: str, total: int) -> bytes:
+        offset, pieces = max(0, total - READ_BYTES), []
+        try:
+            while offset < total:
+                piece = await self.read(token, offset, READ_BYTES)
+                if not piece.data:
+                    break
+                pieces.append(piece.data)
+                offset = piece.offset + len(piece.data)
+        except (NotFound, Unavailable):
+            pass  # the end is known all the same; the output is what is lost
+        return b"".join(pieces)
+
+    def _watch(self, keeper: Keeper) -> None:
+        async def until_lost() -> None:
+            await keeper.lost.wait()
+            for flight in list(self._flights.values()):
+                if flight.keeper is keeper and not flight.end.done():
+                    flight.end.set_exception(KeeperLostError())
+
+        task = asyncio.get_running_loop().create_task(until_lost())
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+
+def _own_account() -> dict[str, str]:
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:  # an account known only by number, as in some containers
+        return {"HOME": "/", "USER": str(os.getuid()), "LOGNAME": str(os.getuid()), "SHELL": "/bin/sh"}
+    return {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell or "/bin/sh"}

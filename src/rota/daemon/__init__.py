@@ -1,0 +1,1 @@
+"""The long-lived process: its locks, its socket, its signals, its service units."""

@@ -1,0 +1,96 @@
+"""A step names an action kind with parameters; what a try of it is told and what it tells back.
+
+The words: DESIGN §1. A *step* belongs to a plan; an *attempt* is the nth try of one step on one run target.
+An action turns a step into an `Order`; a connector carries the order out and gives an `Exit`; the action
+reads the exit as a `StepResult`. Actions that touch no host do all of that in process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+OsName = Literal["linux", "macos", "windows"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a plan. `params` is JSON that the action's schema accepted; templates in it are not rendered."""
+
+    name: str
+    action: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+    os: OsName | None = None  # other systems skip the step
+    when: str | None = None  # template expression; false skips the step
+    register: str | None = None  # later steps read the result under this name
+    continue_on_error: bool = False
+    timeout_seconds: float | None = None  # None = the default step limit (300 s), or none where the job lifts it
+    retries: int = 0
+    retry_delay_seconds: float = 5.0
+    idempotent: bool = False  # may be tried again after `unknown`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What templates and children may know about the try at hand."""
+
+    variables: Mapping[str, Json]  # job vars over playbook vars; also reachable as `vars.NAME`
+    registered: Mapping[str, Mapping[str, Json]]  # `register` name -> StepResult.registered of an earlier step
+    host: Mapping[str, Json]  # name os address tags vars; name is "@controller" where no host is meant
+    run: Mapping[str, Json]  # id job due_at trigger attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An argv to run where the connector leads. `env` is added to the connector's own base environment."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    run_as: str | None = None  # account name; None = the connector's own
+    stdin: bytes = b""  # at most 1 MiB; empty = end of file at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOp:
+    """A file step. Idempotent: the connector looks first and answers `changed: false` when nothing was to do."""
+
+    op: Literal["write", "read", "mkdir", "remove", "chmod"]
+    path: str
+    content: bytes = b""
+    mode: int | None = None
+    parents: bool = False
+    recursive: bool = False
+    sudo: bool = False
+
+
+Order = Command | FileOp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How an order ended. Exactly one of `exit_code`, `signal`, `failure` is set.
+
+    `output` is what the action may read to make its registered value: at most the last 64 KiB.
+    """
+
+    exit_code: int | None = None
+    signal: int | None = None
+    failure: str | None = None  # it never started: "no such file or directory: /bin/nope"
+    cause: str | None = None  # who ended it: step_timeout, run_timeout, user_cancelled, shutdown, overlap_replaced
+    output: bytes = b""
+    output_total: int = 0
+    left_running: int = 0  # processes that could not be ended, or were left on purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """The verdict on one attempt. `registered` is what later steps see under the step's `register` name."""
+
+    ok: bool
+    message: str = ""
+    exit_code: int | None = None
+    changed: bool | None = None  # None = the action cannot tell
+    registered: Mapping[str, Json] = field(default_factory=dict)

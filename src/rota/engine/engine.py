@@ -1,0 +1,124 @@
+"""The engine of one process: what runs side by side, and the order in which it ends.
+
+A daemon's engine plans, rescues, delivers and cleans. A command without a daemon has only the worker: it carries out
+the runs that it made, and nothing else (DESIGN §2 Who executes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rota.connectors.local.connector import LocalConnector
+from rota.domain.errors import Unavailable
+from rota.domain.reasons import Reason
+from rota.engine.janitor import Janitor
+from rota.engine.outbox import Outbox
+from rota.engine.output import OutputPump
+from rota.engine.planner import Planner
+from rota.engine.rescuer import Rescuer
+from rota.engine.worker import Worker
+from rota.ports import Clock, Store
+from rota.storage.finishing import cancel_run
+from rota.storage.rescue import cancels_for, end_owner
+
+BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overseeing:
+    """What only the holder of `engine.lock` does. `planner` None: `schedule.enabled` is false."""
+
+    planner: Planner | None
+    rescuer: Rescuer
+    outbox: Outbox
+    janitor: Janitor
+    chores: Sequence[Callable[[], Awaitable[object]]] = ()  # looked after with each sweep (playbook folder)
+
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        owner: str,
+        store: Store,
+        clock: Clock,
+        worker: Worker,
+        connector: LocalConnector,
+        pump: OutputPump,
+        oversees: Overseeing | None,
+    ) -> None:
+        self._owner, self._store, self._clock = owner, store, clock
+        self._worker, self._connector, self._pump, self._oversees = worker, connector, pump, oversees
+        self._planning: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+        self.ready = asyncio.Event()  # work may be given to the worker
+
+    async def run(self) -> None:
+        """Run until `stop`. An error that it cannot live with is raised."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._pump.run(), name="output"),
+                group.create_task(self._worker.run(), name="worker"),
+            ]
+            await asyncio.sleep(0)  # let the worker open its task group
+            if (overseeing := self._oversees) is not None:
+                await overseeing.rescuer.sweep()
+                tasks.append(group.create_task(overseeing.outbox.run(), name="outbox"))
+                if overseeing.planner is not None:
+                    self._planning = group.create_task(overseeing.planner.run(), name="planner")
+                    tasks.append(self._planning)
+            tasks.append(group.create_task(self._housekeep(), name="housekeeping"))
+            self._worker.reporter.look()
+            self.ready.set()
+            await self._stopped.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def stop(self, mode: Literal["cancel", "leave"], grace_seconds: float) -> None:
+        """Start nothing more; cancel what runs, or leave it to the keeper; return when all is recorded, or after
+        `grace_seconds`. Cancelling this coroutine ends the wait at once."""
+        try:
+            if self._planning is not None:
+                self._planning.cancel()
+            self._worker.close()
+            if mode == "cancel":
+                await self._cancel_all()
+                async with asyncio.timeout(grace_seconds):
+                    await self._worker.until_idle()
+        except TimeoutError:
+            pass  # what still runs is ended by the keeper; the next owner finds how
+        finally:
+            await self._let_go(leave=mode == "leave")
+            self._stopped.set()
+
+    async def _cancel_all(self) -> None:
+        for run_id in self._worker.held_runs:
+            await self._store.write(lambda tx, run_id=run_id: cancel_run(tx, run_id, Reason.SHUTDOWN))  # type: ignore[misc]
+        self._worker.cancel_all(Reason.SHUTDOWN)
+
+    async def _let_go(self, *, leave: bool) -> None:
+        nothing_left = not self._worker.held_runs
+        await self._connector.close(leave=leave)
+        if nothing_left:
+            await self._store.write(lambda tx: end_owner(tx, self._owner))
+
+    async def _housekeep(self) -> None:
+        """What need not be done at once: cancels asked for elsewhere, dead owners, old history, chores."""
+        while True:
+            await self._clock.sleep(BUSY_SECONDS if self._worker.held_runs else IDLE_SECONDS)
+            try:
+                if self._worker.held_runs:
+                    for run_id, reason in await self._store.read(lambda tx: cancels_for(tx, self._owner)):
+                        self._worker.cancel(run_id, reason)
+                self._worker.reporter.look()
+                if (overseeing := self._oversees) is not None:
+                    await overseeing.rescuer.sweep()
+                    await overseeing.rescuer.tidy()
+                    await overseeing.janitor.sweep_if_due()
+                    for chore in overseeing.chores:
+                        await chore()
+            except Unavailable:
+                continue  # the store is away; it is looked at again in a moment

@@ -1,0 +1,95 @@
+"""Runs that people ask for, and their cancelling. See `ports.Launcher`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rota.domain.errors import Skipped
+from rota.domain.policy import on_overlap
+from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.engine.events import RunEvents
+from rota.engine.plans import Plans
+from rota.engine.worker import Worker
+from rota.ports import RunRequest, Store, Tx
+from rota.storage.finishing import CancelOrder, cancel_run, cancel_runs_of
+from rota.storage.launching import Draft, Launch
+from rota.storage.planning import record_refusal
+from rota.storage.work import Assignment
+
+
+class EngineLauncher:
+    """`made` collects the runs of a command that carries out only its own; None in the daemon."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        worker: Worker,
+        plans: Plans,
+        events: RunEvents,
+        owner: str,
+        nudge: Callable[[], None],
+        made: set[int] | None = None,
+    ) -> None:
+        self._store, self._worker, self._plans, self._events = store, worker, plans, events
+        self._owner, self._nudge, self._made = owner, nudge, made
+
+    async def launch(self, request: RunRequest) -> int:
+        await self._plans.load([request.plan_id])
+        slots = self._worker.slots()
+        made = await self._store.write(lambda tx: _launch(tx, request, self._owner, slots))
+        if isinstance(made, Skipped):
+            raise made
+        run_id, work, cancels = made
+        if self._made is not None:
+            self._made.add(run_id)
+        for order in cancels:
+            self._worker.cancel(order.run_id, order.reason)
+        self._worker.accept(work)
+        if not work:
+            self._worker.reporter.look()
+        return run_id
+
+    async def cancel(self, run_id: int, *, reason: Reason) -> bool:
+        done = await self._store.write(lambda tx: cancel_run(tx, run_id, reason))
+        if isinstance(done, CancelOrder):
+            self._worker.cancel(run_id, reason)
+        self._events.touched(run_id)
+        self._worker.reporter.look()  # its slot, or its job's turn, may be free now
+        return done is not False
+
+    def jobs_changed(self) -> None:
+        self._nudge()
+
+
+def _launch(
+    tx: Tx, request: RunRequest, owner: str, slots: int
+) -> tuple[int, list[Assignment], list[CancelOrder]] | Skipped:
+    """Insert the run as its job's overlap policy has it. A refusal is committed, hence returned rather than raised."""
+    cancels: list[CancelOrder] = []
+    waits = False
+    if request.job_id is not None:
+        if request.key is not None:
+            known = tx.driver.execute(
+                "SELECT id FROM run WHERE job_id = ? AND key = ?", (request.job_id, request.key)
+            ).fetchone()
+            if known is not None:
+                return int(known[0]), [], []
+        active, last_run = tx.driver.execute(
+            "SELECT active, last_run_id FROM job_state WHERE job_id = ?", (request.job_id,)
+        ).fetchone()
+        decision = on_overlap(request.overlap, active) if request.overlap is not None else "start"
+        if decision == "skip":
+            record_refusal(tx, request, None, Reason.OVERLAP_SKIP, tx.at, tx.at, 1, last_run, None)
+            return Skipped(
+                f"{request.title} was not started: {EXPLANATIONS[Reason.OVERLAP_SKIP]}",
+                reason=Reason.OVERLAP_SKIP,
+                hint=f"see it run: rota schedule logs {request.title}",
+            )
+        if decision == "replace":
+            cancels = cancel_runs_of(tx, request.job_id, Reason.OVERLAP_REPLACED)
+            waits = True
+    launch = Launch(tx, owner, slots)
+    launch.add(Draft(request, None, None, waits_for_overlap=waits))
+    (run_id,), work = launch.flush()
+    return run_id, work, cancels

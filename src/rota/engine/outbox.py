@@ -1,0 +1,44 @@
+"""The outbox: what a final state must set off is taken by `delivered_at IS NULL`, never by "id greater than last".
+
+Today that is telling watchers of this process; cascades and notifications of later issues are delivered from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from rota.engine.events import RunEvents
+from rota.ports import Clock, Store, Tx
+
+BATCH = 2_000
+LINGER_SECONDS = 0.25  # a herd's ends are delivered a few times a second, after its starts
+
+
+class Outbox:
+    def __init__(self, store: Store, clock: Clock, events: RunEvents) -> None:
+        self._store, self._clock, self._events = store, clock, events
+        self._wake = asyncio.Event()
+        self._wake.set()  # what an earlier process left undelivered
+
+    def nudge(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            await self._wake.wait()
+            await self._clock.sleep(LINGER_SECONDS)
+            self._wake.clear()
+            while run_ids := await self._store.write(_take):
+                self._events.touched_all(run_ids)
+                if len(run_ids) < BATCH:
+                    break
+
+
+def _take(tx: Tx) -> list[int]:
+    rows = tx.driver.execute(
+        "UPDATE outbox SET delivered_at = ? WHERE id IN"
+        " (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ?) RETURNING run_id",
+        (tx.at, BATCH),
+    ).fetchall()
+    return [run_id for (run_id,) in rows]

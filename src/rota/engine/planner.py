@@ -1,0 +1,89 @@
+"""The planner: sleeps until something is due, then turns due instants into runs, batch by batch.
+
+Waking is by capped polling of the wall clock, never by one long sleep: a clock that is set and a machine that slept are
+noticed within the cap. The first batch is small so that the first start is early; while there is a backlog it grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from rota.domain.errors import Unavailable
+from rota.domain.instant import SECOND, Micros
+from rota.engine.plans import Plans
+from rota.engine.worker import Worker
+from rota.ports import Clock, Store
+from rota.storage.cards import load_cards, upcoming
+from rota.storage.planning import Card, Planned, plan_due
+
+FIRST_BATCH, LARGEST_BATCH = 128, 5_000
+LONGEST_SLEEP_SECONDS = 5.0
+AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
+CARDS_KEPT = 200_000
+
+
+class Planner:
+    def __init__(self, *, store: Store, clock: Clock, plans: Plans, worker: Worker, owner: str) -> None:
+        self._store, self._clock, self._plans, self._worker, self._owner = store, clock, plans, worker, owner
+        self._cards: dict[int, Card] = {}
+        self._wake = asyncio.Event()
+        self._looked_ahead_until: Micros = 0
+
+    def nudge(self) -> None:
+        """A job, the library or the inventory changed: something may be due sooner."""
+        self._looked_ahead_until = 0
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Plan until cancelled."""
+        batch = FIRST_BATCH
+        while True:
+            try:
+                planned = await self._plan(batch)
+            except Unavailable:
+                await self._clock.sleep(1.0)
+                continue
+            if planned.missing:
+                await self._load(planned.missing)
+            elif planned.handled == batch:
+                batch = min(batch * 4, LARGEST_BATCH)
+            else:
+                batch = FIRST_BATCH
+                await self._look_ahead()
+                await self._sleep(planned.next_fire)
+
+    async def _plan(self, batch: int) -> Planned:
+        planned = await self._store.write(
+            partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
+        )
+        for order in planned.cancels:
+            self._worker.cancel(order.run_id, order.reason)
+        if planned.work:
+            self._worker.accept(planned.work)
+        return planned
+
+    async def _load(self, trigger_ids: list[int]) -> None:
+        if len(self._cards) > CARDS_KEPT:
+            self._cards.clear()
+        cards = await self._store.write(lambda tx: load_cards(tx, trigger_ids))
+        self._cards.update(cards)
+        await self._plans.load(card.request.plan_id for card in cards.values() if card.refusal is None)
+
+    async def _look_ahead(self) -> None:
+        """Have the cards of what is due soon at hand, so that a herd need not wait for them."""
+        now = self._clock.now()
+        if now + AHEAD // 2 < self._looked_ahead_until:
+            return
+        self._looked_ahead_until = now + AHEAD
+        soon = await self._store.read(lambda tx: upcoming(tx, until=now + AHEAD, limit=CARDS_KEPT))
+        missing = [trigger_id for trigger_id in soon if trigger_id not in self._cards]
+        for start in range(0, len(missing), 1_000):
+            await self._load(missing[start : start + 1_000])
+            if self._wake.is_set():
+                return
+
+    async def _sleep(self, next_fire: Micros | None) -> None:
+        now = self._clock.now()
+        seconds = LONGEST_SLEEP_SECONDS if next_fire is None else max(0.0, (next_fire - now) / SECOND)
+        await self._clock.sleep(min(seconds, LONGEST_SLEEP_SECONDS), wake=self._wake)

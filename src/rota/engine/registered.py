@@ -1,0 +1,25 @@
+"""What earlier steps of a target registered, read back when another owner goes on with it."""
+
+from __future__ import annotations
+
+import json
+
+from rota.domain.plan import Plan
+from rota.domain.step import Json
+from rota.ports import Tx
+
+
+def registered_before(tx: Tx, target_id: int, plan: Plan) -> dict[str, dict[str, Json]]:
+    """The registered values of this target's ended steps, by register name."""
+    if not any(step.register for step in plan.steps):
+        return {}
+    rows = tx.driver.execute(
+        "SELECT step, registered FROM attempt WHERE run_target_id = ? AND registered IS NOT NULL ORDER BY step, number",
+        (target_id,),
+    ).fetchall()
+    found: dict[str, dict[str, Json]] = {}
+    for index, text in rows:
+        name = plan.steps[index].register
+        if name:
+            found[name] = json.loads(text)
+    return found

@@ -1,0 +1,92 @@
+"""Reports of ended attempts, committed in batches; each commit also admits and claims what they made room for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from rota.domain.errors import Unavailable
+from rota.ports import Clock, Store, Tx
+from rota.storage.admission import admit, claim
+from rota.storage.finishing import settle
+from rota.storage.work import Assignment, Report, Settled
+
+_RETRY_SECONDS = 1.0
+
+
+class Reporter:
+    """`slots` tells how many more targets this owner could take on; `only_runs` limits a command to the runs it made.
+
+    `on_work` gets what was claimed, after the commit; `on_finished` the runs that ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        owner: str,
+        *,
+        slots: Callable[[], int],
+        only_runs: set[int] | None,
+        on_work: Callable[[Sequence[Assignment]], None],
+        on_settled: Callable[[Sequence[Report], Settled], None],
+    ) -> None:
+        self._store, self._clock, self._owner = store, clock, owner
+        self._slots, self._only_runs = slots, only_runs
+        self._on_work, self._on_settled = on_work, on_settled
+        self._pending: list[Report] = []
+        self._waiting: list[tuple[int, asyncio.Future[Settled]]] = []
+        self._wake = asyncio.Event()
+        self._busy = False
+
+    def add(self, report: Report) -> None:
+        """Have it committed soon."""
+        self._pending.append(report)
+        self._wake.set()
+
+    async def commit(self, report: Report) -> Settled:
+        """Have it committed, and return what the commit it was part of did."""
+        future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        self._waiting.append((len(self._pending), future))
+        self.add(report)
+        return await future
+
+    def look(self) -> None:
+        """Look for work that waits, even if there is nothing to report."""
+        self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._pending and not self._busy
+
+    async def run(self) -> None:
+        """Commit reports until cancelled. What cannot be written now is kept and tried again: a verdict is not lost."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            reports, self._pending = self._pending, []
+            waiting, self._waiting = self._waiting, []
+            self._busy = True
+            try:
+                settled, work = await self._write(reports)
+            finally:
+                self._busy = False
+            self._on_settled(reports, settled)
+            for _, future in waiting:
+                if not future.done():
+                    future.set_result(settled)
+            self._on_work(work)
+
+    async def _write(self, reports: list[Report]) -> tuple[Settled, list[Assignment]]:
+        while True:
+            slots = self._slots() + sum(report.end is not None for report in reports)
+            try:
+                return await self._store.write(partial(self._turn, reports=reports, slots=slots))
+            except Unavailable:
+                await self._clock.sleep(_RETRY_SECONDS)
+
+    def _turn(self, tx: Tx, reports: Sequence[Report], slots: int) -> tuple[Settled, list[Assignment]]:
+        settled = settle(tx, reports)
+        admit(tx, only_runs=self._only_runs)
+        return settled, claim(tx, self._owner, slots=slots, only_runs=self._only_runs)

@@ -1,0 +1,70 @@
+"""The rescuer: what dead owners on this machine held is taken over, and each attempt's true fate is found.
+
+An owner is dead when its lock can be taken, and only then. What its keeper still runs is followed to its end; what the
+keeper never got is started, as the same attempt; what has no result is `unknown`, and said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from rota.actions.registry import KINDS
+from rota.connectors.local.connector import LocalConnector
+from rota.domain.reasons import Reason
+from rota.engine.plans import Plans
+from rota.engine.worker import Worker
+from rota.keeper.orders import Fate
+from rota.ports import Store
+from rota.storage.rescue import Rescued, end_owner, living_owners, take_over
+
+DeadOf = Callable[[Collection[str]], Collection[str]]
+
+
+class Rescuer:
+    """`dead_of` tells which of these owner ids have a lock that can be taken."""
+
+    def __init__(
+        self, *, store: Store, plans: Plans, connector: LocalConnector, worker: Worker, owner: str, dead_of: DeadOf
+    ) -> None:
+        self._store, self._plans, self._connector, self._worker = store, plans, connector, worker
+        self._owner, self._dead_of = owner, dead_of
+
+    async def sweep(self) -> int:
+        """Settle everything that dead owners held. Returns how many targets that were."""
+        owners = [owner for owner, _ in await self._store.read(living_owners) if owner != self._owner]
+        dead = list(self._dead_of(owners))
+        if not dead:
+            return 0
+        await self._connector.adopt(lambda owner: bool(self._dead_of([owner])))
+        count = 0
+        for owner in dead:
+            rescued = await self._store.write(lambda tx, owner=owner: take_over(tx, owner, self._owner))  # type: ignore[misc]
+            for one in rescued:
+                await self._go_on(one)
+            await self._store.write(lambda tx, owner=owner: end_owner(tx, owner))  # type: ignore[misc]
+            count += len(rescued)
+        self._worker.reporter.look()
+        return count
+
+    async def tidy(self) -> None:
+        """Let go of adopted keepers once nothing of theirs is in work."""
+        await self._connector.tidy()
+
+    async def _go_on(self, rescued: Rescued) -> None:
+        work = rescued.work
+        plan = await self._plans.get(work.plan_id)
+        if not rescued.attempt_open:
+            self._worker.resume(work, follow=False, cancel=rescued.cancel)
+            return
+        if not KINDS[plan.steps[work.cursor].action].touches_host:
+            self._worker.lost(work, Reason.DAEMON_CRASHED)  # it was done inside the process that died
+            return
+        match self._connector.fate(f"att-{work.attempt_id}"):
+            case Fate.LIVE | Fate.ENDED:
+                self._worker.resume(work, follow=True, cancel=rescued.cancel)
+            case Fate.NEVER_STARTED:
+                self._worker.resume(work, follow=False, cancel=rescued.cancel)
+            case Fate.GONE | Fate.STILL_RUNNING:
+                self._worker.lost(work, Reason.KEEPER_LOST)
+            case None:
+                self._worker.lost(work, Reason.DAEMON_CRASHED)

@@ -1,0 +1,390 @@
+"""The worker: claimed targets go through their steps, each on its own, so that none can hold up another.
+
+A target is a small coroutine; what can be done at once (noop) is done without one. Everything that ends is reported
+through the `Reporter`, and nothing is started before its intent is committed: a claim comes with the first intent, a
+report with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+
+from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now
+from rota.connectors.local.connector import KeeperLostError
+from rota.domain.authorize import Principal, Verb, authorize
+from rota.domain.errors import RotaError
+from rota.domain.instant import SECOND, format_rfc3339
+from rota.domain.job import DEFAULT_STEP_TIMEOUT_SECONDS
+from rota.domain.plan import Plan
+from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.states import AttemptState, TargetState
+from rota.domain.step import Exit, Json, Order, Step, StepContext, StepResult
+from rota.engine.events import RunEvents
+from rota.engine.hosts import HostFacts
+from rota.engine.output import OutputPump
+from rota.engine.plans import Plans
+from rota.engine.registered import registered_before
+from rota.engine.reporter import Reporter
+from rota.engine.verdict import SUCCEEDED, goes_on, may_try_again, state_of, target_end
+from rota.ports import Clock, Connector, Store
+from rota.storage.work import Assignment, AttemptEnd, Report, Settled, TargetEnd
+from rota.templating.renderer import Renderer
+
+# The run cap bounds what runs at once; this only bounds what one process takes on in memory.
+SLOTS = 20_000
+
+
+@dataclass(eq=False, slots=True)
+class _Held:
+    """A target in work. `cancel` says why it should end; `token` is set while a connector carries out an attempt."""
+
+    work: Assignment
+    cancel: Reason | None = None
+    token: str | None = None
+    performing: asyncio.Task[StepResult] | None = None
+
+
+class Worker:
+    def __init__(
+        self,
+        *,
+        owner: str,
+        store: Store,
+        clock: Clock,
+        plans: Plans,
+        hosts: HostFacts,
+        connector: Connector,
+        renderer: Renderer,
+        output: OutputPump,
+        events: RunEvents,
+        only_runs: set[int] | None = None,
+    ) -> None:
+        self._store, self._clock, self._plans, self._hosts = store, clock, plans, hosts
+        self._connector, self._renderer, self._output, self._events = connector, renderer, output, events
+        self._held: dict[int, _Held] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._closing = False
+        self._nothing_held = asyncio.Event()
+        self.reporter = Reporter(
+            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
+        )
+
+    def slots(self) -> int:
+        """How many more targets may be claimed for this worker now."""
+        return 0 if self._closing else SLOTS - len(self._held)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self.reporter.run())
+
+    # What comes in
+
+    def accept(self, work: Sequence[Assignment]) -> None:
+        """Take on claimed targets, whose intents are committed."""
+        for assignment in work:
+            plan = self._plans.peek(assignment.plan_id)
+            if plan is None or not self._at_once(assignment, plan):
+                self._begin(assignment)
+
+    def resume(self, work: Assignment, *, follow: bool, cancel: Reason | None) -> None:
+        """Go on with a target that a dead owner held. `follow`: its attempt runs, or ended, under an adopted keeper.
+
+        Otherwise its open attempt, if `work.attempt_id` names one, was never started; without one, it stands between
+        two steps.
+        """
+        held = self._begin(work, follow=follow)
+        if cancel is not None:
+            self._cancel(held, cancel)
+
+    def lost(self, work: Assignment, reason: Reason) -> None:
+        """A rescued target whose open attempt has no result and never will have."""
+        held = self._held[work.target_id] = _Held(work)
+        self._spawn(self._record_loss(held, reason))
+
+    def cancel(self, run_id: int, reason: Reason) -> None:
+        """End whatever of this run is in work here."""
+        for held in list(self._held.values()):
+            if held.work.run_id == run_id and held.cancel is None:
+                self._cancel(held, reason)
+
+    def close(self) -> None:
+        """Claim nothing more."""
+        self._closing = True
+
+    def cancel_all(self, reason: Reason) -> None:
+        for held in list(self._held.values()):
+            if held.cancel is None:
+                self._cancel(held, reason)
+
+    async def until_idle(self) -> None:
+        """Return when nothing is held and every report is committed."""
+        while self._held or not self.reporter.is_idle:
+            self._nothing_held.clear()
+            await self._clock.sleep(0.1, wake=self._nothing_held)
+
+    @property
+    def held_runs(self) -> set[int]:
+        return {held.work.run_id for held in self._held.values()}
+
+    # One target
+
+    def _at_once(self, work: Assignment, plan: Plan) -> bool:
+        """Do a run of one instantaneous step here and now; False if it needs a coroutine."""
+        if len(plan.steps) != 1 or work.cursor:
+            return False
+        step = plan.steps[0]
+        prepared = prepare_now(step, _instant_context(work, plan))
+        if not isinstance(prepared, Instant):
+            return False
+        now = self._clock.now()
+        end = self._attempt_end(step, prepared.result, None, started_at=now, finished_at=now)
+        if not goes_on(step, end):
+            return False  # retries and the like are the coroutine's matter
+        work.changed = end.changed
+        self.reporter.add(Report(work=work, attempt=end, end=SUCCEEDED))
+        return True
+
+    def _begin(self, work: Assignment, *, follow: bool = False) -> _Held:
+        held = self._held[work.target_id] = _Held(work)
+        self._spawn(self._carry(held, follow=follow))
+        return held
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        assert self._group is not None, "the worker takes work only while it runs"
+        self._group.create_task(coroutine)
+
+    async def _carry(self, held: _Held, *, follow: bool) -> None:
+        """Take a target from its cursor to its end."""
+        work = held.work
+        try:
+            plan = await self._plans.get(work.plan_id)
+            registered: dict[str, dict[str, Json]] = {}
+            if work.cursor:
+                registered = await self._store.read(lambda tx: registered_before(tx, work.target_id, plan))
+            while True:
+                step = plan.steps[work.cursor]
+                if not work.attempt_id and not await self._intend(held, work.cursor, work.number):
+                    return
+                end = await self._attempt(held, plan, step, registered, follow=follow)
+                follow = False
+                if not await self._after(held, plan, step, end):
+                    return
+        finally:
+            self._release(held)
+
+    async def _after(self, held: _Held, plan: Plan, step: Step, end: AttemptEnd) -> bool:
+        """Report an ended attempt with what follows from it. True if the target goes on."""
+        work = held.work
+        work.changed = work.changed or end.changed
+        token = _token(work)
+        if held.cancel is None and may_try_again(step, end, work.number):
+            await self.reporter.commit(Report(work=work, attempt=end))
+            self._connector.forget(token)
+            await self._pause(held, step.retry_delay_seconds)
+            return await self._intend(held, work.cursor, work.number + 1)
+        if goes_on(step, end) and work.cursor + 1 < len(plan.steps):
+            if held.cancel is not None:
+                report = Report(work=work, attempt=end, end=_cancelled(held.cancel))
+            else:
+                report = Report(work=work, attempt=end, then=(work.cursor + 1, 1))
+        else:
+            report = Report(work=work, attempt=end, end=SUCCEEDED if goes_on(step, end) else target_end(step, end))
+        if report.end is not None:
+            self._release(held)  # its slot is free for what this very commit claims
+        settled = await self.reporter.commit(report)
+        self._connector.forget(token)
+        return report.then is not None and work.target_id not in settled.fenced
+
+    async def _intend(self, held: _Held, cursor: int, number: int) -> bool:
+        """Commit the intent of the next attempt. False if the target is no longer ours."""
+        work = held.work
+        work.attempt_id = 0
+        if held.cancel is not None:
+            await self.reporter.commit(Report(work=work, attempt=None, end=_cancelled(held.cancel)))
+            return False
+        settled = await self.reporter.commit(Report(work=work, attempt=None, then=(cursor, number)))
+        return work.target_id not in settled.fenced
+
+    async def _pause(self, held: _Held, seconds: float) -> None:
+        deadline = self._clock.monotonic() + seconds
+        while held.cancel is None and (left := deadline - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left, 1.0))
+
+    # One attempt
+
+    async def _attempt(
+        self, held: _Held, plan: Plan, step: Step, registered: dict[str, dict[str, Json]], *, follow: bool
+    ) -> AttemptEnd:
+        work = held.work
+        started_at = self._clock.now()
+        context = StepContext(
+            variables=plan.variables, registered=registered,
+            host=await self._hosts.of(work.host, work.host_version_id), run=_run_facts(work),
+        )  # fmt: skip
+        exit_: Exit | None = None
+        result: StepResult | Skip
+        try:
+            authorize(Principal(name="schedule"), Verb.RUN, f"run {work.run_public}")
+            prepared = prepare_now(step, context) or await prepare(step, context, self._renderer)
+            if held.cancel is not None and not follow:
+                exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
+            else:
+                exit_, result = await self._carry_out(held, step, prepared, follow=follow)
+        except KeeperLostError:
+            return AttemptEnd(
+                state=AttemptState.UNKNOWN, reason=Reason.KEEPER_LOST, message=EXPLANATIONS[Reason.KEEPER_LOST],
+                started_at=started_at, finished_at=self._clock.now(),
+            )  # fmt: skip
+        except RotaError as error:
+            result = StepResult(ok=False, message=str(error))
+        finished_at = self._clock.now()
+        value = dict(SKIPPED) if isinstance(result, Skip) else dict(result.registered)
+        if step.register:
+            registered[step.register] = value
+        if isinstance(result, Skip):
+            return AttemptEnd(
+                state=AttemptState.SKIPPED, message=result.reason, started_at=started_at, finished_at=finished_at,
+                registered=json.dumps(value) if step.register else None,
+            )  # fmt: skip
+        return self._attempt_end(step, result, exit_, started_at=started_at, finished_at=finished_at)
+
+    async def _carry_out(
+        self, held: _Held, step: Step, prepared: Prepared, *, follow: bool
+    ) -> tuple[Exit | None, StepResult | Skip]:
+        match prepared:
+            case Skip():
+                return None, prepared
+            case Instant(result):
+                return None, result
+            case Perform(perform):
+                return await self._perform(held, step, perform)
+            case Ordered(order, read):
+                exit_ = await self._order(held, step, order, follow=follow)
+                return exit_, read(exit_)
+
+    async def _order(self, held: _Held, step: Step, order: Order, *, follow: bool) -> Exit:
+        work, token = held.work, _token(held.work)
+        timeout, reason = self._limit(work, step)
+        if timeout <= 0:
+            return Exit(cause=Reason.RUN_TIMEOUT)
+        tap = self._output.open(
+            work.run_id, work.attempt_id, lambda offset, limit: self._connector.read(token, offset, limit),
+            offset=await self._output.stored(work.attempt_id) if follow else 0,
+        )  # fmt: skip
+        held.token = token
+        try:
+            if follow:
+                going = self._connector.follow(token, grew=tap.grew)
+            else:
+                base = _environment(work)
+                going = self._connector.execute(order, token=token, base=base, timeout_seconds=timeout, grew=tap.grew)
+            if held.cancel is not None:  # it was cancelled between its claim and now
+                asyncio.get_running_loop().call_soon(self._cancel, held, held.cancel)
+            exit_ = await going
+            await tap.drain()
+        finally:
+            held.token = None
+        if exit_.cause == "timeout":
+            return replace(exit_, cause=reason)
+        if exit_.cause == "taken_back":  # it was cancelled before its start
+            return replace(exit_, cause=held.cancel or Reason.USER_CANCELLED)
+        return exit_
+
+    async def _perform(
+        self, held: _Held, step: Step, perform: Callable[[], Awaitable[StepResult]]
+    ) -> tuple[Exit | None, StepResult]:
+        timeout, reason = self._limit(held.work, step)
+        held.performing = task = asyncio.ensure_future(perform())
+        try:
+            async with asyncio.timeout(timeout):
+                return None, await task
+        except TimeoutError:
+            return Exit(cause=reason), StepResult(ok=False, message=EXPLANATIONS[reason])
+        except asyncio.CancelledError:
+            if held.cancel is None:
+                raise
+            return Exit(cause=held.cancel), StepResult(ok=False, message=EXPLANATIONS[held.cancel])
+        finally:
+            held.performing = None
+
+    def _limit(self, work: Assignment, step: Step) -> tuple[float, Reason]:
+        """Seconds this attempt may take, and the reason if it takes longer."""
+        left = (work.run_started_at + work.run_timeout - self._clock.now()) / SECOND
+        limit = step.timeout_seconds or DEFAULT_STEP_TIMEOUT_SECONDS
+        return (limit, Reason.STEP_TIMEOUT) if limit <= left else (left, Reason.RUN_TIMEOUT)
+
+    def _attempt_end(
+        self, step: Step, result: StepResult, exit_: Exit | None, *, started_at: int, finished_at: int
+    ) -> AttemptEnd:
+        state, reason = state_of(exit_, result)
+        message = result.message or None
+        if exit_ is not None and exit_.left_running:
+            message = f"{exit_.left_running} processes may still be running" + (f"; {message}" if message else "")
+        elif state is not AttemptState.FAILED and reason is not None:
+            message = EXPLANATIONS[reason]
+        return AttemptEnd(
+            state=state, reason=reason, message=message, exit_code=result.exit_code,
+            signal=exit_.signal if exit_ else None, changed=result.changed,
+            registered=json.dumps(dict(result.registered)) if step.register else None,
+            output_bytes=exit_.output_total if exit_ else None, started_at=started_at, finished_at=finished_at,
+        )  # fmt: skip
+
+    # Ends
+
+    async def _record_loss(self, held: _Held, reason: Reason) -> None:
+        work = held.work
+        plan = await self._plans.get(work.plan_id)
+        end = AttemptEnd(
+            state=AttemptState.UNKNOWN, reason=reason, message=EXPLANATIONS[reason], finished_at=self._clock.now()
+        )
+        if await self._after(held, plan, plan.steps[work.cursor], end):
+            await self._carry(held, follow=False)
+        self._release(held)
+
+    def _cancel(self, held: _Held, reason: Reason) -> None:
+        held.cancel = reason
+        if held.token is not None:
+            self._connector.cancel(held.token, cause=reason)
+        elif held.performing is not None:
+            held.performing.cancel()
+
+    def _release(self, held: _Held) -> None:
+        self._held.pop(held.work.target_id, None)
+        if not self._held:
+            self._nothing_held.set()
+
+    def _settled(self, reports: Sequence[Report], settled: Settled) -> None:
+        self._events.touched_all(report.work.run_id for report in reports)
+
+
+def _token(work: Assignment) -> str:
+    """What names an attempt to keepers for ever: attempt ids are never used twice."""
+    return f"att-{work.attempt_id}"
+
+
+def _cancelled(reason: Reason) -> TargetEnd:
+    return TargetEnd(state=TargetState.CANCELLED, reason=reason, message=EXPLANATIONS[reason])
+
+
+def _run_facts(work: Assignment) -> dict[str, Json]:
+    return {
+        "id": f"run_{work.run_public}", "job": work.title, "due_at": format_rfc3339(work.due_at),
+        "trigger": work.kind, "attempt": work.number, "token": _token(work),
+    }  # fmt: skip
+
+
+def _environment(work: Assignment) -> dict[str, str]:
+    """What every child sees (DESIGN §4)."""
+    return {
+        "ROTA_RUN_ID": f"run_{work.run_public}", "ROTA_JOB": work.title, "ROTA_HOST": work.host,
+        "ROTA_ATTEMPT": str(work.number), "ROTA_DUE_AT": format_rfc3339(work.due_at), "ROTA_TRIGGER": work.kind,
+    }  # fmt: skip
+
+
+def _instant_context(work: Assignment, plan: Plan) -> StepContext:
+    return StepContext(variables=plan.variables, registered={}, host={"name": work.host}, run={})

@@ -1,0 +1,160 @@
+"""Verdicts: attempts, targets and runs come to their ends here and nowhere else.
+
+Every write names the fence of the claim. Lock order everywhere: job_state, run, run target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.run import RunEnd, roll_up
+from rota.domain.run import TargetEnd as Group
+from rota.domain.states import RunState, TargetState
+from rota.ports import Tx
+from rota.storage.launching import write_intents
+from rota.storage.statements import Statements
+from rota.storage.work import Report, Settled
+
+_PLAN, _START, _FINISH = Statements("plan"), Statements("start"), Statements("finish")
+_SUCCESS = RunEnd(RunState.SUCCEEDED, None, None, 1)
+
+
+class CancelOrder(NamedTuple):
+    """A run whose targets in work must be ended by whoever holds them."""
+
+    run_id: int
+    reason: Reason
+
+
+def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
+    """Record a batch of ended attempts, and with them the ends of targets and runs.
+
+    A report whose fence is old changes nothing and is named in `fenced`. Runs whose last target ended are rolled up.
+    """
+    driver, settled = tx.driver, Settled({}, set(), [])
+    driver.executemany(_FINISH.attempt, [_attempt_row(report) for report in reports if report.attempt is not None])
+    going_on = [report for report in reports if report.then is not None]
+    ending = [report for report in reports if report.end is not None]
+    for report in going_on:
+        _go_on(tx, report, settled)
+    if going_on:
+        write_intents(tx, [r.work for r in going_on if r.work.target_id not in settled.fenced])
+        for report in going_on:
+            if report.work.target_id not in settled.fenced:
+                settled.next_attempts[report.work.target_id] = report.work.attempt_id
+    rows = [_target_row(tx, report) for report in ending]
+    if driver.executemany(_FINISH.target, rows).rowcount != len(rows):
+        ending = [report for report in ending if not _is_fenced(tx, report, settled)]
+    singles: list[tuple[int, int | None, RunEnd]] = []
+    for report in ending:
+        end, work = report.end, report.work
+        assert end is not None
+        if work.total == 1:
+            alone = end.state is TargetState.SUCCEEDED
+            singles.append(
+                (
+                    work.run_id,
+                    work.job_id,
+                    _SUCCESS if alone else roll_up([Group(end.state, end.reason, 1, end.message)]),
+                )
+            )
+        else:
+            _close_targets(tx, work.run_id, work.job_id, 1, int(end.state is TargetState.SUCCEEDED), settled)
+    finish_runs(tx, singles, settled)
+    return settled
+
+
+def finish_runs(
+    tx: Tx, ends: Sequence[tuple[int, int | None, RunEnd]], settled: Settled | None = None, *, held_slots: bool = True
+) -> None:
+    """Write the ends of runs (run id, job id, end) whose targets are all final, and free the slots they held."""
+    if not ends:
+        return
+    driver, at = tx.driver, tx.at
+    driver.executemany(_FINISH.run, [(e.state, e.reason, e.message, e.ok, at, run_id) for run_id, _, e in ends])
+    driver.executemany(
+        _FINISH.job_finished,
+        [(run_id, e.state, run_id, e.reason, run_id, at, job_id) for run_id, job_id, e in ends if job_id is not None],
+    )
+    first = tx.take_ids("outbox", len(ends))
+    driver.executemany(_FINISH.outbox, [(first + i, run_id, e.state, at) for i, (run_id, _, e) in enumerate(ends)])
+    if held_slots:
+        driver.execute(_PLAN.use_limit, (-len(ends),))
+    if settled is not None:
+        settled.finished_runs += [run_id for run_id, _, _ in ends]
+
+
+def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None:
+    """Ask for the end of one run. False: it was final already, or cancelled before. None: it ended at once, as
+    nothing of it was in work. Otherwise the order for whoever holds its targets."""
+    driver, at = tx.driver, tx.at
+    row = driver.execute(_FINISH.cancel_request, (at, reason, run_id)).fetchone()
+    if row is None:
+        return False
+    state, job_id, _total = row
+    if state == RunState.WAITING:
+        never = RunState.SKIPPED if reason is Reason.OVERLAP_REPLACED else RunState.CANCELLED
+        finish_runs(tx, [(run_id, job_id, RunEnd(never, reason, EXPLANATIONS[reason], 0))], held_slots=False)
+        return None
+    stopped = driver.execute(_FINISH.cancel_queued, (reason, EXPLANATIONS[reason], at, run_id)).rowcount
+    settled = Settled({}, set(), [])
+    if stopped:
+        _close_targets(tx, run_id, job_id, stopped, 0, settled)
+    return None if settled.finished_runs else CancelOrder(run_id, reason)
+
+
+def cancel_runs_of(tx: Tx, job_id: int, reason: Reason) -> list[CancelOrder]:
+    """Cancel every unfinished run of a job. Returns the orders for those with work in hand."""
+    rows = tx.driver.execute(
+        "SELECT id FROM run WHERE job_id = ? AND state IN ('waiting', 'queued', 'running')", (job_id,)
+    ).fetchall()
+    orders = [cancel_run(tx, run_id, reason) for (run_id,) in rows]
+    return [order for order in orders if isinstance(order, CancelOrder)]
+
+
+def _close_targets(tx: Tx, run_id: int, job_id: int | None, closed: int, ok: int, settled: Settled) -> None:
+    """Count targets of a run as final; whoever brings the count to 0 rolls the run up."""
+    (left,) = tx.driver.execute(_FINISH.close_one, (closed, ok, run_id)).fetchone()
+    if left == 0:
+        groups = [
+            Group(TargetState(state), Reason(reason) if reason else None, count, message)
+            for state, reason, count, message in tx.driver.execute(_FINISH.ends, (run_id,))
+        ]
+        finish_runs(tx, [(run_id, job_id, roll_up(groups))], settled)
+
+
+def _go_on(tx: Tx, report: Report, settled: Settled) -> None:
+    work, then = report.work, report.then
+    assert then is not None
+    moved = tx.driver.execute(_START.move_cursor, (then[0], work.changed, work.target_id, work.fence)).rowcount
+    if moved:
+        work.cursor, work.number = then
+    else:
+        settled.fenced.add(work.target_id)
+
+
+def _is_fenced(tx: Tx, report: Report, settled: Settled) -> bool:
+    """Tell, after a batch in which some row did not match, whether this was one of those."""
+    (state, fence) = tx.driver.execute(
+        "SELECT state, fence FROM run_target WHERE id = ?", (report.work.target_id,)
+    ).fetchone() or (None, None)
+    assert report.end is not None
+    if fence == report.work.fence and state == report.end.state:
+        return False
+    settled.fenced.add(report.work.target_id)
+    return True
+
+
+def _attempt_row(report: Report) -> tuple[object, ...]:
+    a = report.attempt
+    assert a is not None
+    return (a.state, a.reason, a.message, a.exit_code, a.signal, a.changed, a.registered, a.output_bytes,
+            a.started_at, a.finished_at, report.work.attempt_id, report.work.fence)  # fmt: skip
+
+
+def _target_row(tx: Tx, report: Report) -> tuple[object, ...]:
+    end, work = report.end, report.work
+    assert end is not None
+    return (end.state, end.reason, end.message, work.changed, tx.at, work.target_id, work.fence)

@@ -1,0 +1,117 @@
+"""Making runs: rows of the run, its targets and the intents of those that start at once, in one batch.
+
+A run that may start at once is inserted already claimed by the owner that plans it, so that one commit makes it
+durable and started. What exceeds the cap waits for a slot, says so, and does not expire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rota.domain.instant import Micros
+from rota.domain.states import RunState, TargetState
+from rota.ports import RunRequest, Tx
+from rota.storage.statements import Statements
+from rota.storage.work import Assignment
+
+_PLAN, _START = Statements("plan"), Statements("start")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A run about to be inserted. `waits_for` overlap: older runs of the job must end first."""
+
+    request: RunRequest
+    trigger_id: int | None
+    nominal: Micros | None
+    catch_up: bool = False
+    waits_for_overlap: bool = False
+
+
+@dataclass(slots=True)
+class Launch:
+    """Collects drafts, then inserts them all. `owner` None: nobody here works, so everything is queued.
+
+    `slots` is how many targets this owner can take on now. Both caps hold within the batch too.
+    """
+
+    tx: Tx
+    owner: str | None
+    slots: int
+    drafts: list[Draft] = field(default_factory=list)
+
+    def add(self, draft: Draft) -> None:
+        self.drafts.append(draft)
+
+    def flush(self) -> tuple[list[int], list[Assignment]]:
+        """Insert everything. Returns the run ids in the order added, and what this owner has claimed."""
+        if not self.drafts:
+            return [], []
+        tx, at, owner = self.tx, self.tx.at, self.owner
+        count = len(self.drafts)
+        first_run = tx.take_ids("run", count)
+        public_ids = tx.new_public_ids(count)
+        cap, used = tx.driver.execute(_PLAN.limit).fetchone()
+        free_runs, free_slots = max(0, cap - used), self.slots
+        runs, states, work = [], [], []
+        targets: list[tuple[object, ...]] = []
+        target_id = tx.take_ids("run_target", sum(len(d.request.members) for d in self.drafts))
+        admitted = 0
+        for run_id, public_id, draft in zip(range(first_run, first_run + count), public_ids, self.drafts, strict=True):
+            request = draft.request
+            total = len(request.members)
+            due_at = at if draft.nominal is None else draft.nominal
+            waiting_for = "overlap" if draft.waits_for_overlap else "slot" if free_runs <= 0 else None
+            state, started_at = RunState.WAITING, None
+            if waiting_for is None:
+                free_runs -= 1
+                admitted += 1
+                claim = min(total, request.targets_at_once, free_slots) if owner is not None else 0
+                free_slots -= claim
+                state, started_at = (RunState.RUNNING, at) if claim else (RunState.QUEUED, None)
+                for place, member in enumerate(request.members):
+                    taken = place < claim
+                    targets.append(
+                        (target_id, run_id, member.host, member.host_version_id, member.connector,
+                         TargetState.RUNNING if taken else TargetState.QUEUED, request.priority,
+                         owner if taken else None, 1 if taken else 0, at if taken else None)
+                    )  # fmt: skip
+                    if taken:
+                        work.append(
+                            Assignment(
+                                target_id=target_id, run_id=run_id, run_public=public_id, job_id=request.job_id,
+                                title=request.title, kind=request.kind, plan_id=request.plan_id, total=total,
+                                host=member.host, host_version_id=member.host_version_id, connector=member.connector,
+                                fence=1, cursor=0, attempt_id=0, number=1, due_at=due_at, run_started_at=at,
+                                run_timeout=request.run_timeout,
+                            )
+                        )  # fmt: skip
+                    target_id += 1
+            runs.append(
+                (run_id, public_id, request.job_id, request.job_version_id, request.title, draft.trigger_id,
+                 draft.nominal, request.key, request.kind, draft.catch_up, state, waiting_for, request.priority,
+                 request.plan_id, request.target_set_id, total, total, request.targets_at_once, request.run_timeout,
+                 request.principal, request.rerun_of, at, due_at, None if waiting_for else at, started_at)
+            )  # fmt: skip
+            if request.job_id is not None:
+                states.append((run_id, state, request.kind, started_at, request.job_id))
+        driver = tx.driver
+        driver.executemany(_PLAN.run, runs)
+        driver.executemany(_START.target, targets)
+        driver.executemany(_PLAN.job_started, states)
+        write_intents(tx, work)
+        if admitted:
+            driver.execute(_PLAN.use_limit, (admitted,))
+        return list(range(first_run, first_run + count)), work
+
+
+def write_intents(tx: Tx, work: list[Assignment]) -> None:
+    """Insert the attempt row of each assignment's cursor and number, and note its id in the assignment."""
+    if not work:
+        return
+    first = tx.take_ids("attempt", len(work))
+    rows = []
+    for attempt_id, assignment in enumerate(work, start=first):
+        assignment.attempt_id = attempt_id
+        rows.append((attempt_id, assignment.target_id, assignment.cursor, assignment.number, tx.at))
+    tx.driver.executemany(_START.attempt, rows)

@@ -1,0 +1,69 @@
+"""Owners and what they held: a dead owner's claims pass to a living one, cursor and all.
+
+Who is dead is never judged by time on one machine: its lock file can be taken (DESIGN §2 Who executes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rota.domain.reasons import Reason
+from rota.ports import Tx
+from rota.storage.statements import Statements
+from rota.storage.work import Assignment
+
+_CLAIM, _RENEW, _RESCUE = Statements("claim"), Statements("renew"), Statements("rescue")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A target taken over. `attempt_open`: its attempt was intended and has no end; `work` says which.
+
+    `cancel`: somebody had asked for the run's end.
+    """
+
+    work: Assignment
+    attempt_open: bool
+    cancel: Reason | None
+
+
+def add_owner(tx: Tx, owner: str, *, kind: str, pid: int, keeper: str | None) -> None:
+    tx.driver.execute(
+        "INSERT INTO owner (id, kind, pid, keeper, started_at) VALUES (?, ?, ?, ?, ?)",
+        (owner, kind, pid, keeper, tx.at),
+    )
+
+
+def living_owners(tx: Tx) -> list[tuple[str, str | None]]:
+    """Owners not known to have ended: (id, name of its keeper's folder)."""
+    return list(tx.driver.execute(_RESCUE.owners))
+
+
+def end_owner(tx: Tx, owner: str) -> None:
+    tx.driver.execute(_RESCUE.owner_ended, (tx.at, owner))
+
+
+def take_over(tx: Tx, dead: str, owner: str) -> list[Rescued]:
+    """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke."""
+    rescued = []
+    for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
+         _at_once, run_timeout, due_at, started_at, cancel, attempt_id, number) in tx.driver.execute(
+        _RESCUE.held, (dead,)
+    ).fetchall():  # fmt: skip
+        if not tx.driver.execute(_RESCUE.take_over, (owner, target_id, fence)).rowcount:
+            continue
+        if attempt_id is None:  # it stands between two attempts
+            number = tx.driver.execute(_CLAIM.last_number, (target_id, cursor)).fetchone()[0] + 1
+        work = Assignment(
+            target_id=target_id, run_id=run_id, run_public=public_id, job_id=job_id, title=title, kind=kind,
+            plan_id=plan_id, total=total, host=host, host_version_id=version_id, connector=connector, fence=fence + 1,
+            cursor=cursor, attempt_id=attempt_id or 0, number=number, due_at=due_at,
+            run_started_at=started_at or tx.at, run_timeout=run_timeout,
+        )  # fmt: skip
+        rescued.append(Rescued(work, attempt_id is not None, Reason(cancel) if cancel else None))
+    return rescued
+
+
+def cancels_for(tx: Tx, owner: str) -> list[tuple[int, Reason]]:
+    """Runs that `owner` has in work and whose end was asked for, possibly by another process."""
+    return [(run_id, Reason(reason)) for run_id, reason in tx.driver.execute(_RENEW.cancels, (owner,))]

@@ -1,0 +1,43 @@
+-- The planner's batch: what is due, and what became of it.
+
+-- name: due
+SELECT due.trigger_id, due.nominal, due.generation, trigger.job_id, job_state.active, job_state.last_run_id
+FROM due
+JOIN trigger ON trigger.id = due.trigger_id
+JOIN job_state ON job_state.job_id = trigger.job_id
+WHERE due.fire_at <= ?
+ORDER BY due.fire_at, due.trigger_id
+LIMIT ?
+
+-- name: advance
+UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ?
+
+-- name: run
+INSERT INTO run (id, public_id, job_id, job_version_id, title, trigger_id, nominal, key, kind, catch_up, state,
+                 waiting_for, priority, plan_id, target_set_id, total, ok, open_targets, targets_at_once, run_timeout,
+                 principal, rerun_of, created_at, due_at, queued_at, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: job_started
+UPDATE job_state
+SET active = active + 1, last_run_id = ?, last_state = ?, last_reason = NULL, last_kind = ?, last_started_at = ?,
+    last_finished_at = NULL
+WHERE job_id = ?
+
+-- name: ledger
+INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, first_nominal, last_nominal, count,
+                    blocked_by, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: ledger_again
+UPDATE ledger SET last_nominal = ?, count = count + 1, at = ?
+WHERE id = (SELECT max(id) FROM ledger WHERE job_id = ?) AND trigger_id = ? AND reason = ? AND blocked_by = ?
+
+-- name: next_fire
+SELECT min(fire_at) FROM due WHERE fire_at IS NOT NULL
+
+-- name: limit
+SELECT cap, used FROM run_limit WHERE key = 'runs'
+
+-- name: use_limit
+UPDATE run_limit SET used = used + ? WHERE key = 'runs'

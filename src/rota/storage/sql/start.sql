@@ -1,0 +1,11 @@
+-- Intents. Nothing is started before its row here is committed.
+
+-- name: target
+INSERT INTO run_target (id, run_id, host, host_version_id, connector, state, priority, owner, fence, cursor, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+
+-- name: attempt
+INSERT INTO attempt (id, run_target_id, step, number, state, intended_at) VALUES (?, ?, ?, ?, 'running', ?)
+
+-- name: move_cursor
+UPDATE run_target SET cursor = ?, changed = coalesce(?, changed) WHERE id = ? AND fence = ? AND state = 'running'

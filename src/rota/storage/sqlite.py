@@ -1,0 +1,205 @@
+"""The embedded store: one SQLite file in WAL mode, `synchronous=FULL`, one writer, `query_only` readers apart.
+
+Every write is `BEGIN IMMEDIATE`: a deferred transaction that turns into a writer fails with "database is locked"
+whatever the timeout (measured: 60,350 failures against 0, reference/reliability-and-security.md §0.7).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rota.domain.errors import RotaError, Unavailable
+from rota.domain.instant import Micros
+from rota.ports import Clock, Tx
+from rota.storage.executor import Executor, ThreadExecutor
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+    from sqlalchemy.engine import Connection, CursorResult
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
+READERS = 3
+_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA wal_autocheckpoint = 16384;
+PRAGMA journal_size_limit = 67108864;
+PRAGMA cache_size = -65536;
+PRAGMA temp_store = MEMORY;
+"""
+
+
+class SqliteTx:
+    """A transaction on one SQLite connection. Core statements and driver statements share it."""
+
+    __slots__ = ("_connection", "at", "driver")
+
+    def __init__(self, driver: sqlite3.Connection, connection: Callable[[], Connection], at: Micros) -> None:
+        self.driver = driver
+        self._connection = connection
+        self.at = at
+
+    def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        return self._connection().execute(statement, parameters)
+
+    def take_ids(self, table: str, count: int = 1) -> int:
+        row = self.driver.execute(
+            "INSERT INTO sequence (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
+            (table, count),
+        ).fetchone()
+        return int(row[0]) - count + 1
+
+    def new_public_ids(self, count: int) -> Sequence[str]:
+        digits = os.urandom(8 * count).hex()
+        return [digits[i : i + 16] for i in range(0, len(digits), 16)]
+
+
+class SqliteStore:
+    """See `ports.Store`. `executor` decides where transactions run: threads here, inline in the simulation."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        executor: Executor | None = None,
+        on_fatal: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._on_fatal = on_fatal
+        self._executor = executor or ThreadExecutor(readers=READERS)
+        self._writer = _Connected(path)
+        self._readers = [_Connected(path, read_only=True) for _ in range(READERS)]
+        self._executor.start(self._write_group)
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        return await self._executor.write(fn)
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        return await self._executor.read(lambda: self._read(fn))
+
+    def close(self) -> None:
+        """Finish what was begun, then let go of the files. Idempotent."""
+        self._executor.close()
+        for connected in (self._writer, *self._readers):
+            connected.close()
+        self._readers = []
+
+    def _read(self, fn: Callable[[Tx], T]) -> T:
+        connected = self._readers.pop()  # the executor runs at most READERS at once; list.pop is atomic
+        try:
+            driver = connected.driver
+            driver.execute("BEGIN")
+            try:
+                return fn(SqliteTx(driver, connected.core, self._clock.now()))
+            finally:
+                driver.rollback()
+        except sqlite3.Error as error:
+            raise self._wrapped(error) from error
+        finally:
+            self._readers.append(connected)
+
+    def _write_group(self, group: Sequence[Callable[[Tx], Any]]) -> list[Any | BaseException]:
+        """Run the waiting writes in one transaction, each within a savepoint, and commit once.
+
+        Returns a value or an exception for each. A commit that fails fails them all.
+        """
+        driver = self._writer.driver
+        results: list[Any | BaseException] = []
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            for fn in group:
+                results.append(self._write_one(driver, fn, alone=len(group) == 1))
+            driver.execute("COMMIT")
+        except BaseException as error:  # every waiting caller must hear of it, and the thread must live on
+            if driver.in_transaction:
+                driver.rollback()
+            failure = self._wrapped(error) if isinstance(error, sqlite3.Error) else error
+            return [failure if not isinstance(r, RotaError) else r for r in results] + [failure] * (
+                len(group) - len(results)
+            )
+        return results
+
+    def _write_one(self, driver: sqlite3.Connection, fn: Callable[[Tx], Any], *, alone: bool) -> Any | BaseException:
+        driver.execute("SAVEPOINT one")
+        try:
+            value = fn(SqliteTx(driver, self._writer.core, self._clock.now()))
+        except sqlite3.Error as error:
+            if not driver.in_transaction:
+                raise  # SQLite rolled everything back by itself (disk full, I/O error)
+            driver.execute("ROLLBACK TO one")
+            return self._wrapped(error)
+        except Exception as error:  # the caller's own failure: only its part is undone
+            driver.execute("ROLLBACK TO one")
+            return error
+        driver.execute("RELEASE one")
+        return value
+
+    def _wrapped(self, error: sqlite3.Error) -> BaseException:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_IOERR") and self._on_fatal is not None:
+            self._on_fatal(error)  # a failed fsync leaves no honest answer: stop rather than guess (DESIGN §3 Durable)
+        return storage_error(error, self.path) or error
+
+
+def storage_error(error: sqlite3.Error, path: Path) -> Unavailable | None:
+    """Say what a SQLite failure of the world (not of our SQL) means to the person at the keyboard."""
+    name = getattr(error, "sqlite_errorname", "")
+    known = {
+        "SQLITE_FULL": ("the disk is full", "free some space; nothing that was acknowledged is lost"),
+        "SQLITE_READONLY": (
+            "the store is read-only",
+            "make the folder and its files writable for their owner",
+        ),
+        "SQLITE_CANTOPEN": ("the store cannot be opened", "check that the folder exists and belongs to you"),
+        "SQLITE_CORRUPT": ("the store is damaged", "stop the daemon and restore a backup"),
+        "SQLITE_NOTADB": ("this is not a Rota store", "move the file away, or choose another --home"),
+        "SQLITE_BUSY": ("another process holds the store too long", "see who: rota daemon status"),
+        "SQLITE_IOERR": ("the disk does not answer as it should", "check the disk and the system log"),
+    }
+    for prefix, (happened, hint) in known.items():
+        if name.startswith(prefix):
+            return Unavailable(f"{happened}: {path}", hint=hint)
+    return None
+
+
+class _Connected:
+    """A driver connection, and SQLAlchemy's view of it made on first use (its import costs half a second)."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._core: Connection | None = None
+        try:
+            self.driver = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self.driver.executescript(_PRAGMAS)
+            if read_only:
+                self.driver.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise storage_error(error, path) or error from error
+
+    def core(self) -> Connection:
+        if self._core is None:
+            from sqlalchemy import create_engine
+            from sqlalchemy.pool import StaticPool
+
+            engine = create_engine("sqlite://", creator=lambda: self.driver, poolclass=StaticPool)
+            # AUTOCOMMIT: SQLAlchemy sends no BEGIN or COMMIT of its own; the store does.
+            self._core = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return self._core
+
+    def close(self) -> None:
+        if self._core is not None:
+            self._core.close()
+            self._core = None
+        self.driver.close()

@@ -1,0 +1,374 @@
+"""Every table, once. Narrow hot rows (due, run, run_target, attempt, job_state) stand apart from wide cold ones.
+
+Instants are integer µs UTC. `public_id` is the 16 hex digits of the public id without its kind prefix.
+Reasons are free text here on purpose: the closed list is `domain.reasons`, and a CHECK would freeze it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from rota.domain.states import UNFINISHED_RUN, AttemptState, RunState, TargetState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite gives 64-bit row ids only to a column typed INTEGER; PostgreSQL needs BIGINT.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Micros = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
+    words = ", ".join(f"'{state}'" for state in states)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def _words(states: tuple[StrEnum, ...]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
+
+
+UNFINISHED = f"state IN ({_words(UNFINISHED_RUN)})"
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+# Ids are handed out in blocks inside the writing transaction, so that a batch knows its ids before it inserts,
+# and an id is never used twice even when retention has emptied a table.
+sequence = Table("sequence", metadata, Column("name", Text, primary_key=True), Column("value", Id, nullable=False))
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("version_id", Id, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("deleted_at", Micros),
+)
+Index("uq_job_live_name", job.c.name, unique=True, **_where("deleted_at IS NULL"))
+
+job_version = Table(
+    "job_version",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    UniqueConstraint("job_id", "number"),
+)
+
+job_state = Table(
+    "job_state",
+    metadata,
+    Column("job_id", Id, ForeignKey("job.id"), primary_key=True, autoincrement=False),
+    Column("active", Integer, nullable=False),  # unfinished runs, waiting ones too
+    Column("last_run_id", Id),
+    Column("last_state", Text),
+    Column("last_reason", Text),
+    Column("last_kind", Text),
+    Column("last_started_at", Micros),
+    Column("last_finished_at", Micros),
+)
+
+timetable = Table(
+    "timetable",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("rule", Text, nullable=False),  # canonical JSON of the trigger spec: kind, expression, zone, anchor
+    UniqueConstraint("rule"),
+)
+
+trigger = Table(
+    "trigger",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("timetable_id", Id, ForeignKey("timetable.id")),
+    UniqueConstraint("job_id", "name"),
+)
+
+due = Table(
+    "due",
+    metadata,
+    Column("trigger_id", Id, ForeignKey("trigger.id"), primary_key=True, autoincrement=False),
+    Column("nominal", Micros),  # the next instant the timetable names; NULL = none, or disabled
+    Column("fire_at", Micros),  # when to plan it (nominal plus any spread)
+    Column("high_water", Micros, nullable=False),  # no instant at or before this is ever planned again
+    Column("generation", Integer, nullable=False),  # grows with every edit of the job
+)
+Index("ix_due_fire_at", due.c.fire_at, **_where("fire_at IS NOT NULL"))
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("content", Text, nullable=False),
+)
+
+target_set = Table(
+    "target_set",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("size", Integer, nullable=False),
+    Column("members", Text, nullable=False),  # JSON [[host name, host_version id or null, connector], …]
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("job_id", Id),
+    Column("job_version_id", Id),
+    Column("title", Text, nullable=False),  # job name at that time, or the ad-hoc action's short form
+    Column("trigger_id", Id),
+    Column("nominal", Micros),
+    Column("key", Text),
+    Column("kind", Text, nullable=False),  # cron interval once manual rerun adhoc
+    Column("catch_up", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("message", Text),
+    Column("waiting_for", Text),
+    Column("priority", Integer, nullable=False),
+    Column("plan_id", Id, nullable=False),
+    Column("target_set_id", Id, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("ok", Integer, nullable=False),
+    Column("open_targets", Integer, nullable=False),
+    Column("targets_at_once", Integer, nullable=False),
+    Column("run_timeout", Micros, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("rerun_of", Id),
+    Column("created_at", Micros, nullable=False),
+    Column("due_at", Micros, nullable=False),
+    Column("queued_at", Micros),
+    Column("started_at", Micros),
+    Column("finished_at", Micros),
+    Column("cancel_requested_at", Micros),
+    Column("cancel_reason", Text),
+    _one_of("state", RunState),
+    CheckConstraint(f"(finished_at IS NULL) = ({UNFINISHED})", name="finished"),
+)
+Index("uq_run_clock", run.c.trigger_id, run.c.nominal, unique=True, **_where("nominal IS NOT NULL"))
+Index("uq_run_key", run.c.job_id, run.c.key, unique=True, **_where("key IS NOT NULL"))
+Index("ix_run_job", run.c.job_id, run.c.id)
+Index("ix_run_unfinished", run.c.state, run.c.job_id, **_where(UNFINISHED))
+
+run_target = Table(
+    "run_target",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("host", Text, nullable=False),  # name, or @controller
+    Column("host_version_id", Id),
+    Column("connector", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("message", Text),
+    Column("priority", Integer, nullable=False),
+    Column("owner", Text),  # who claimed it (own_…)
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Micros),  # judged for remote workers only; NULL for owners on this machine
+    Column("cursor", Integer, nullable=False),  # index of the step it is at
+    Column("changed", Boolean),
+    Column("lost_since", Micros),
+    Column("started_at", Micros),
+    Column("finished_at", Micros),
+    _one_of("state", TargetState),
+    CheckConstraint("(finished_at IS NULL) = (state IN ('queued', 'running'))", name="finished"),
+)
+Index("ix_run_target_run", run_target.c.run_id)
+Index("ix_run_target_queued", run_target.c.priority.desc(), run_target.c.id, **_where("state = 'queued'"))
+Index("ix_run_target_held", run_target.c.owner, **_where("state = 'running'"))
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_target_id", Id, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("message", Text),
+    Column("exit_code", Integer),
+    Column("signal", Integer),
+    Column("changed", Boolean),
+    Column("registered", Text),  # JSON, only where the step registers
+    Column("output_bytes", Id),
+    Column("intended_at", Micros, nullable=False),  # committed before anything is started
+    Column("started_at", Micros),  # the worker's clock when the order left
+    Column("finished_at", Micros),
+    _one_of("state", AttemptState),
+    UniqueConstraint("run_target_id", "step", "number"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("job_name", Text, nullable=False),
+    Column("trigger_id", Id),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text),
+    Column("first_nominal", Micros, nullable=False),
+    Column("last_nominal", Micros, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("blocked_by", Id),  # the run that was in the way
+    Column("at", Micros, nullable=False),
+)
+Index("ix_ledger_job", ledger.c.job_id, ledger.c.id)
+Index("ix_ledger_at", ledger.c.at)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Micros, nullable=False),
+    Column("delivered_at", Micros),
+)
+Index("ix_outbox_open", outbox.c.id, **_where("delivered_at IS NULL"))
+
+run_limit = Table(
+    "run_limit",
+    metadata,
+    Column("key", Text, primary_key=True),  # 'runs': max_concurrent_schedules over all jobs
+    Column("cap", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+)
+
+owner = Table(
+    "owner",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # daemon, command
+    Column("pid", Integer, nullable=False),
+    Column("keeper", Text),  # folder name of its keeper under keeper/
+    Column("started_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+)
+
+host = Table(
+    "host",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("version_id", Id, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("deleted_at", Micros),
+)
+Index("uq_host_live_name", host.c.name, unique=True, **_where("deleted_at IS NULL"))
+
+host_version = Table(
+    "host_version",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("host_id", Id, nullable=False),
+    Column("spec", Text, nullable=False),  # JSON: connector address os tags vars site
+    Column("created_at", Micros, nullable=False),
+)
+
+host_group = Table(
+    "host_group",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+group_member = Table(
+    "group_member",
+    metadata,
+    Column("group_id", Id, ForeignKey("host_group.id"), primary_key=True),
+    Column("host_id", Id, ForeignKey("host.id"), primary_key=True),
+)
+
+library_item = Table(
+    "library_item",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),  # playbook
+    Column("digest", Text, nullable=False),
+    Column("content", Text, nullable=False),  # the text as it was written
+    Column("created_at", Micros, nullable=False),
+    UniqueConstraint("digest", "kind"),
+)
+
+library_name = Table(
+    "library_name",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("item_id", Id, ForeignKey("library_item.id"), nullable=False),
+    Column("source", Text, nullable=False),  # file:backup.yaml, import
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("kind", "name"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Micros, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text),
+)
+
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("route", Text, nullable=False),
+    Column("request", Text, nullable=False),  # digest of the body: the same key with other words is a conflict
+    Column("run_id", Id, nullable=False),
+    Column("at", Micros, nullable=False),
+)

@@ -1,0 +1,156 @@
+"""A job's triggers and when each is due next, as saving the job leaves them.
+
+A trigger keeps its id for as long as (job, trigger name) lives, also while an edit has taken it away. Its
+`high_water` never moves back: that stops a clock set back from firing anything twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rota.domain.instant import Micros
+from rota.domain.job import NamedTrigger, canonical
+from rota.domain.reasons import Reason
+from rota.domain.step import Json
+from rota.domain.trigger.spec import TriggerSpec, from_dict, to_dict
+from rota.domain.trigger.timetable import timetable
+from rota.ports import Tx
+from rota.storage import tables
+from rota.storage.insert import insert_row
+from rota.storage.ledger import record_span
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When one trigger is due. `nominal` may have passed: then no daemon has planned it yet."""
+
+    trigger_id: int
+    name: str
+    kind: str
+    rule: TriggerSpec | None  # None = manual
+    nominal: Micros | None
+    high_water: Micros
+
+
+def timings_of(tx: Tx, job_id: int) -> list[Timing]:
+    """Every trigger the job has or had, by id."""
+    rows = tx.driver.execute(
+        """
+        SELECT trigger.id, trigger.name, trigger.kind, timetable.rule, due.nominal, due.high_water
+        FROM trigger
+        LEFT JOIN timetable ON timetable.id = trigger.timetable_id
+        LEFT JOIN due ON due.trigger_id = trigger.id
+        WHERE trigger.job_id = ? ORDER BY trigger.id
+        """,
+        (job_id,),
+    ).fetchall()
+    return [
+        Timing(trigger_id, name, kind, None if rule is None else from_dict(json.loads(rule)), nominal, high_water or 0)
+        for trigger_id, name, kind, rule, nominal, high_water in rows
+    ]
+
+
+def start_triggers(tx: Tx, job_id: int, triggers: Sequence[NamedTrigger], *, enabled: bool) -> None:
+    """Insert the triggers of a new job. The first instant of each is the next one after now."""
+    first = tx.take_ids("trigger", len(triggers))
+    for trigger_id, trigger in enumerate(triggers, start=first):
+        _insert(tx, trigger_id, job_id, trigger, enabled=enabled)
+
+
+def change_triggers(
+    tx: Tx, job_id: int, job_name: str, triggers: Sequence[NamedTrigger], *, enabled: bool, why: str
+) -> None:
+    """Bring the rows of a saved job in line with its new version.
+
+    A rule that is the same and goes on keeps its place, so that windows no daemon has planned yet are not lost.
+    Where a rule changes or stops, windows that have passed unplanned go to the ledger as missed, with `why`.
+    """
+    known = {timing.name: timing for timing in timings_of(tx, job_id)}
+    for trigger in triggers:
+        timing = known.pop(trigger.name, None)
+        if timing is None:
+            _insert(tx, tx.take_ids("trigger"), job_id, trigger, enabled=enabled)
+        elif enabled and timing.nominal is not None and timing.rule == trigger.rule:
+            tx.driver.execute("UPDATE due SET generation = generation + 1 WHERE trigger_id = ?", (timing.trigger_id,))
+        else:
+            _cover_passed(tx, job_id, job_name, timing, why)
+            tx.driver.execute(
+                "UPDATE trigger SET kind = ?, timetable_id = ? WHERE id = ?",
+                (trigger.rule.kind, _intern(tx, trigger.rule), timing.trigger_id),
+            )
+            _set_due(tx, timing.trigger_id, trigger.rule, timing.high_water, enabled=enabled)
+    for timing in known.values():
+        _stop(tx, job_id, job_name, timing, why)
+
+
+def stop_triggers(tx: Tx, job_id: int, job_name: str, *, why: str) -> None:
+    """Nothing of this job is due any more."""
+    for timing in timings_of(tx, job_id):
+        _stop(tx, job_id, job_name, timing, why)
+
+
+def _insert(tx: Tx, trigger_id: int, job_id: int, trigger: NamedTrigger, *, enabled: bool) -> None:
+    values = (trigger_id, job_id, trigger.name, trigger.rule.kind, _intern(tx, trigger.rule))
+    insert_row(tx, tables.trigger, values)
+    _set_due(tx, trigger_id, trigger.rule, tx.at, enabled=enabled)
+
+
+def _set_due(tx: Tx, trigger_id: int, rule: TriggerSpec, high_water: Micros, *, enabled: bool) -> None:
+    """Name the next instant after now and after everything that was ever planned."""
+    times = timetable(rule)
+    after = max(high_water, tx.at)
+    nominal = times.next(after) if times is not None and enabled else None
+    tx.driver.execute(
+        """
+        INSERT INTO due (trigger_id, nominal, fire_at, high_water, generation) VALUES (?, ?, ?, ?, 1)
+        ON CONFLICT (trigger_id) DO UPDATE SET nominal = excluded.nominal, fire_at = excluded.fire_at,
+            high_water = max(due.high_water, excluded.high_water), generation = due.generation + 1
+        """,
+        (trigger_id, nominal, nominal, after),
+    )
+
+
+def _stop(tx: Tx, job_id: int, job_name: str, timing: Timing, why: str) -> None:
+    _cover_passed(tx, job_id, job_name, timing, why)
+    tx.driver.execute(
+        """
+        UPDATE due SET nominal = NULL, fire_at = NULL, generation = generation + 1, high_water = max(high_water, ?)
+        WHERE trigger_id = ?
+        """,
+        (tx.at, timing.trigger_id),
+    )
+
+
+def _cover_passed(tx: Tx, job_id: int, job_name: str, timing: Timing, why: str) -> None:
+    """No silent loss (DESIGN §3): what has passed and was planned by nobody is written down before it is forgotten."""
+    times = None if timing.rule is None else timetable(timing.rule)
+    if times is None or timing.nominal is None or timing.nominal > tx.at:
+        return
+    record_span(
+        tx,
+        job_id=job_id,
+        job_name=job_name,
+        trigger_id=timing.trigger_id,
+        kind=timing.kind,
+        reason=Reason.MISSED,
+        message=why,
+        first=timing.nominal,
+        last=times.last_at_or_before(tx.at, timing.nominal) or timing.nominal,
+        count=1 + times.count(timing.nominal, tx.at),
+    )
+
+
+def _intern(tx: Tx, rule: TriggerSpec) -> int | None:
+    """The row id of the rule's timetable; equal rules share one. None for a manual trigger."""
+    if timetable(rule) is None:
+        return None
+    content: dict[str, Json] = to_dict(rule)  # type: ignore[assignment]  # texts and numbers only
+    text = canonical(content)
+    row = tx.driver.execute("SELECT id FROM timetable WHERE rule = ?", (text,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    timetable_id = tx.take_ids("timetable")
+    insert_row(tx, tables.timetable, (timetable_id, rule.kind, text))
+    return timetable_id

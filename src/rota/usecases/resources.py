@@ -1,0 +1,336 @@
+"""Rows become the JSON of the API here, and only here. Shapes: `shapes`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rota.domain.errors import FieldError
+from rota.domain.ids import Kind, public
+from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros
+from rota.domain.inventory import LOCAL
+from rota.domain.inventory import Host as HostFacts
+from rota.domain.job import JobSpec, step_to_dict
+from rota.domain.plan import Plan as RunPlan
+from rota.domain.step import Json
+from rota.domain.step import Step as PlanStep
+from rota.domain.trigger.explain import describe
+from rota.domain.trigger.spec import TriggerSpec, from_dict, short_form
+from rota.domain.trigger.timetable import timetable
+from rota.ports import OutputItem
+from rota.storage.inventory import HostRow
+from rota.storage.jobs import JobRow
+from rota.storage.jobs import LastRun as LastRunRow
+from rota.storage.library import Item
+from rota.storage.runs import AttemptRow, LedgerRow, RunRow, TargetRow
+from rota.usecases import shapes
+from rota.usecases.context import DaemonInfo
+
+SHOWN_ACTION = 40  # characters of `shell: df -h` in a table
+
+
+def instant(at: Micros | None) -> str | None:
+    return None if at is None else format_rfc3339(at)
+
+
+def fault(error: FieldError) -> shapes.Fault:
+    return {"field": error.field, "message": error.message, "expected": error.expected, "got": error.got}
+
+
+def daemon(info: DaemonInfo) -> shapes.Daemon:
+    return {
+        "running": info.running,
+        "pid": info.pid,
+        "started_at": instant(info.started_at),
+        "scheduling": info.scheduling,
+    }
+
+
+# jobs
+
+
+def job(row: JobRow, upcoming_from: Mapping[str, Micros], *, now: Micros) -> shapes.Job:
+    """The whole resource. `upcoming_from`: high water by trigger name, where next runs begin at the earliest."""
+    data = row.data
+    whole = job_in_list(row, data)
+    whole["vars"] = data["vars"]
+    whole["steps"] = data["steps"]
+    whole["next_runs"] = next_runs(row.spec, upcoming_from, now=now) if row.enabled else []
+    return whole
+
+
+def job_in_list(row: JobRow, data: Mapping[str, Any] | None = None) -> shapes.Job:
+    """The resource without steps, variables and next runs. Reads the version's JSON as it is: a thousand are quick."""
+    data = row.data if data is None else data
+    short, text, triggers = _triggers(json.dumps(data["triggers"]))
+    action, playbook = _action(data["steps"])
+    return {
+        "id": public(Kind.JOB, row.public_id),
+        "name": row.name,
+        "description": data["description"],
+        "enabled": row.enabled,
+        "version": row.version,
+        "target": data["target"],
+        "triggers": triggers,
+        "overlap_policy": data["overlap_policy"],
+        "missed_run_policy": data["missed_run_policy"],
+        "grace_seconds": data["grace_seconds"],
+        "run_timeout_seconds": data["run_timeout_seconds"],
+        "targets_at_once": data["targets_at_once"],
+        "priority": data["priority"],
+        "created_by": row.created_by,
+        "created_at": format_rfc3339(row.created_at),
+        "updated_by": row.updated_by,
+        "updated_at": format_rfc3339(row.updated_at),
+        "trigger_short": short,
+        "trigger_text": text,
+        "action_short": action,
+        "playbook": playbook,
+        "last_run": _last_run(row.last_run),
+        "active_runs": row.active,
+    }
+
+
+def trigger(name: str, rule: Mapping[str, Any]) -> shapes.Trigger:
+    """A stored rule as the API names its fields."""
+    return {"name": name, **{"timezone" if key == "zone" else key: value for key, value in rule.items()}}  # type: ignore[typeddict-item]  # the keys of `trigger.spec.to_dict`
+
+
+def next_runs(
+    spec: JobSpec, upcoming_from: Mapping[str, Micros], *, now: Micros, count: int = 5
+) -> list[shapes.Upcoming]:
+    """The next instants of all triggers together, in order."""
+    sequences = [
+        upcoming(named.rule, after=max(now, upcoming_from.get(named.name, now)), count=count) for named in spec.triggers
+    ]
+    return list(islice(merge(*sequences, key=lambda moment: moment["at"]), count))
+
+
+def upcoming(rule: TriggerSpec, *, after: Micros, count: int) -> list[shapes.Upcoming]:
+    """The next `count` instants of one trigger; fewer where there are no more."""
+    times, zone = timetable(rule), getattr(rule, "zone", "UTC")
+    found: list[shapes.Upcoming] = []
+    at = after
+    while times is not None and len(found) < count:
+        following = times.next(at)
+        if following is None:
+            break
+        at = following
+        wall = from_micros(at).astimezone(UTC if zone == "UTC" else ZoneInfo(zone))
+        found.append({"at": format_rfc3339(at), "local": f"{wall:%Y-%m-%d %H:%M:%S %Z}", "timezone": zone})
+    return found
+
+
+def action_short(steps: Sequence[PlanStep]) -> str:
+    """What the steps do, in one cell of a table: `backup`, `shell: df -h`, `shell: df -h (+2 more)`."""
+    return _action([step_to_dict(step) for step in steps])[0]
+
+
+def _action(steps: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
+    if not steps:
+        return "", None
+    kind, params = steps[0]["action"], steps[0]["params"]
+    main = next((value for value in params.values() if isinstance(value, str)), "")
+    if kind == "playbook":
+        text, playbook = main, main if len(steps) == 1 else None
+    else:
+        text, playbook = f"{kind}: {' '.join(main.split())}" if main else kind, None
+    more = f" (+{len(steps) - 1} more)" if len(steps) > 1 else ""
+    room = SHOWN_ACTION - len(more)
+    return (text if len(text) <= room else text[: room - 1] + "…") + more, playbook
+
+
+@lru_cache(maxsize=8192)
+def _triggers(text: str) -> tuple[str, str, list[shapes.Trigger]]:
+    """(short form, English, resources) of the stored triggers. Few texts serve many jobs."""
+    named = [(str(data.pop("name")), data) for data in json.loads(text)]
+    rules = [from_dict(data) for _, data in named]
+    short, words = "; ".join(map(short_form, rules)), "; ".join(map(describe, rules))
+    return short, words, [trigger(name, data) for name, data in named]
+
+
+def _last_run(last: LastRunRow | None) -> shapes.LastRun | None:
+    if last is None:
+        return None
+    return {
+        "id": public(Kind.RUN, last.public_id),
+        "state": last.state,
+        "reason": last.reason,
+        "started_at": instant(last.started_at),
+        "finished_at": instant(last.finished_at),
+        "trigger": last.kind,
+    }
+
+
+# runs
+
+
+def run(row: RunRow, targets_by_state: Mapping[str, int]) -> shapes.Run:
+    return {
+        "id": public(Kind.RUN, row.public_id),
+        "job": row.job_name,
+        "job_id": None if row.job_public_id is None else public(Kind.JOB, row.job_public_id),
+        "job_version": row.job_version,
+        "title": row.title,
+        "trigger": row.kind,
+        "catch_up": row.catch_up,
+        "state": row.state,
+        "reason": row.reason,
+        "message": row.message,
+        "waiting_for": row.waiting_for,
+        "priority": row.priority,
+        "nominal_at": instant(row.nominal),
+        "due_at": format_rfc3339(row.due_at),
+        "created_at": format_rfc3339(row.created_at),
+        "queued_at": instant(row.queued_at),
+        "started_at": instant(row.started_at),
+        "finished_at": instant(row.finished_at),
+        "duration_seconds": None
+        if row.started_at is None or row.finished_at is None
+        else (row.finished_at - row.started_at) / SECOND,
+        "principal": row.principal,
+        "rerun_of": None if row.rerun_of is None else public(Kind.RUN, row.rerun_of),
+        "cancel_requested_at": instant(row.cancel_requested_at),
+        "hosts": {"ok": row.ok, "total": row.total},
+        "targets_by_state": dict(targets_by_state),
+    }
+
+
+def run_detail(row: RunRow, targets: Iterable[TargetRow], plan_content: RunPlan, plan_digest: str) -> shapes.Run:
+    """A run with its plan, targets and attempts."""
+    names = [step.name for step in plan_content.steps]
+    shown = [target(one, names) for one in targets]
+    by_state: dict[str, int] = {}
+    for one in shown:
+        by_state[one["state"]] = by_state.get(one["state"], 0) + 1
+    return {**run(row, by_state), "plan": plan(plan_content, plan_digest), "targets": shown}
+
+
+def plan(content: RunPlan, plan_digest: str) -> shapes.Plan:
+    return {"digest": plan_digest, "steps": list(map(step, content.steps)), "vars": dict(content.variables)}
+
+
+def step(one: PlanStep) -> shapes.Step:
+    data: shapes.Step = step_to_dict(one)  # type: ignore[assignment]  # the fields of Step, by asdict
+    return data
+
+
+def target(row: TargetRow, step_names: Sequence[str]) -> shapes.Target:
+    return {
+        "id": public(Kind.TARGET, f"{row.id:016x}"),
+        "host": row.host,
+        "state": row.state,
+        "reason": row.reason,
+        "message": row.message,
+        "step": step_names[row.cursor] if row.cursor < len(step_names) and row.finished_at is None else None,
+        "changed": row.changed,
+        "started_at": instant(row.started_at),
+        "finished_at": instant(row.finished_at),
+        "attempts": [attempt(one, step_names) for one in row.attempts],
+    }
+
+
+def attempt(row: AttemptRow, step_names: Sequence[str]) -> shapes.Attempt:
+    registered: Json = None if row.registered is None else json.loads(row.registered)
+    return {
+        "id": public(Kind.ATTEMPT, f"{row.id:016x}"),
+        "step": step_names[row.step] if row.step < len(step_names) else str(row.step),
+        "number": row.number,
+        "state": row.state,
+        "reason": row.reason,
+        "message": row.message,
+        "exit_code": row.exit_code,
+        "signal": row.signal,
+        "changed": row.changed,
+        "registered": registered,
+        "started_at": instant(row.started_at),
+        "finished_at": instant(row.finished_at),
+        "output_bytes": row.output_bytes or 0,
+    }
+
+
+def ledger_entry(row: LedgerRow) -> shapes.LedgerEntry:
+    return {
+        "kind": "ledger",
+        "job": row.job_name,
+        "trigger": row.kind,
+        "reason": row.reason,
+        "message": row.message,
+        "first_at": format_rfc3339(row.first_nominal),
+        "last_at": format_rfc3339(row.last_nominal),
+        "count": row.occurrences,
+        "at": format_rfc3339(row.at),
+        "blocked_by": None if row.blocked_by is None else public(Kind.RUN, row.blocked_by),
+    }
+
+
+def output(item: OutputItem, host_name: str, step_name: str, number: int) -> shapes.Output:
+    """Bytes that are no UTF-8 become U+FFFD: JSON has only text."""
+    return {
+        "seq": item.seq,
+        "host": host_name,
+        "step": step_name,
+        "attempt": number,
+        "offset": item.offset,
+        "text": item.data.decode(errors="replace"),
+        "cut": item.cut,
+    }
+
+
+# inventory and library
+
+
+def host(row: HostRow) -> shapes.Host:
+    return _host(public(Kind.HOST, row.public_id), row.host)
+
+
+def local_host() -> shapes.Host:
+    """The built-in host, which has no row."""
+    return _host(public(Kind.HOST, "0" * 16), HostFacts(name=LOCAL))
+
+
+def _host(host_id: str, facts: HostFacts) -> shapes.Host:
+    return {
+        "id": host_id,
+        "name": facts.name,
+        "connector": facts.connector,
+        "address": facts.address,
+        "os": facts.os,
+        "tags": dict(facts.tags),
+        "groups": sorted(facts.groups),
+        "site": facts.site,
+        "disabled": facts.disabled,
+    }
+
+
+def playbook_item(item: Item, description: str, steps: int, faults: Sequence[str]) -> shapes.PlaybookItem:
+    return {
+        "id": public(Kind.PLAYBOOK, item.public_id),
+        "name": item.name,
+        "description": description,
+        "digest": item.digest,
+        "steps": steps,
+        "source": item.source,
+        "updated_at": format_rfc3339(item.updated_at),
+        "faults": list(faults),
+    }
+
+
+def playbook(item: Item, description: str, variables: Mapping[str, str], steps: Sequence[PlanStep]) -> shapes.Playbook:
+    return {
+        "id": public(Kind.PLAYBOOK, item.public_id),
+        "name": item.name,
+        "description": description,
+        "digest": item.digest,
+        "steps": list(map(step, steps)),
+        "source": item.source,
+        "updated_at": format_rfc3339(item.updated_at),
+        "text": item.text,
+        "vars": dict(variables),
+    }
