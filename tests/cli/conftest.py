@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canned import Canned, serving
+
+from cli.canned import Canned, serving
 
 
 @pytest.fixture

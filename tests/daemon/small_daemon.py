@@ -42,13 +42,16 @@ class SmallSummary:
 class SmallEngine:
     def __init__(self, behaviour: str) -> None:
         self.behaviour = behaviour
-        self.stopped = asyncio.Event()
+        self.ready, self.stopped = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
         if self.behaviour == "fails":
             raise RuntimeError("a bug of ours")
         if self.behaviour == "loses-store":
             raise Unavailable("the store is gone")
+        if self.behaviour == "ends-early":
+            return
+        self.ready.set()
         if self.behaviour == "ends":
             return
         await self.stopped.wait()

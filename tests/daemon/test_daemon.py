@@ -203,8 +203,9 @@ def test_a_bug_in_the_engine_ends_the_daemon_and_is_logged(start: Start) -> None
     assert "a bug of ours" in err
 
 
-def test_an_engine_that_ends_unasked_ends_the_daemon(start: Start) -> None:
-    code, out, err = start("ends").end()
+@pytest.mark.parametrize("behaviour", ["ends", "ends-early"])
+def test_an_engine_that_ends_unasked_ends_the_daemon(start: Start, behaviour: str) -> None:
+    code, out, err = start(behaviour).end()
     assert (code, out.splitlines()[-1]) == (70, "closed")
     assert "ended without being asked" in err
 

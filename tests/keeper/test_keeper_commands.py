@@ -141,6 +141,7 @@ async def test_acknowledged_output_is_forgotten(world: World, id_: str, tmp_path
     world.keeper.ack([id_])
     with pytest.raises(NotFound):
         await world.keeper.read(id_, 0)
+    await world.result_of("later", "true")
     assert list((tmp_path / "keeper/out").iterdir()) == []
 
 

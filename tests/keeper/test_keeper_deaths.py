@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,11 +16,12 @@ from keeper_world import Owner, World, an_order, gone, kill_9, living, pieces
 
 from rota.domain.errors import Conflict, NotFound, Unavailable
 from rota.keeper.client import Keeper
-from rota.keeper.generation import is_alive, next_epoch
+from rota.keeper.generation import connect, is_alive, next_epoch
 from rota.keeper.orders import Ended, Fate, OutputGrew, RunAs, Started
 from rota.keeper.process import entry
 from rota.keeper.process.journal import line_of
-from rota.keeper.process.protocol import encode
+from rota.keeper.process.protocol import PROTO, encode
+from rota.keeper.records import order_line
 from rota.keeper.remains import Remains
 
 DeadOwner = Callable[[str, str], Awaitable[int]]
@@ -191,7 +195,7 @@ async def test_a_child_that_outlives_its_keeper_is_still_running_and_its_end_unk
 async def test_a_child_that_died_with_its_keeper_is_gone(world: World, id_: str) -> None:
     world.start(id_, "sleep", "300")
     pid = (await world.owner.started(id_)).pid
-    os.kill(world.keeper.pid, 19)  # stopped, so that it cannot record the end
+    os.kill(world.keeper.pid, signal.SIGSTOP)  # stopped, so that it cannot record the end
     kill_9(pid)
     remains = await remains_of(world)
     assert remains.fate(id_) is Fate.GONE
@@ -251,7 +255,7 @@ async def test_after_a_restart_of_the_machine_nothing_runs_and_no_absence_is_pro
     kill_9(world.keeper.pid)
     await asyncio.wait_for(world.keeper.lost.wait(), 20)
     journal = world.keeper.directory / "journal"
-    birth = encode({"k": "K", "pid": 1, "boot": "another-boot", "pidns": os.readlink("/proc/self/ns/pid")})
+    birth = encode({"k": "K", "pid": 1, "boot": "another-boot", "pidns": str(Path("/proc/self/ns/pid").readlink())})
     journal.write_bytes(line_of(birth) + journal.read_bytes().split(b"\n", 1)[1])
     remains = Remains.examine(world.keeper.directory)
     assert (remains.fate(id_), remains.fate("unknown")) == (Fate.GONE, Fate.GONE)
@@ -266,7 +270,7 @@ def test_a_directory_without_a_journal_proves_nothing(tmp_path: Path) -> None:
 async def test_a_recycled_process_number_is_not_taken_for_the_child(world: World, id_: str) -> None:
     world.start(id_, "sleep", "300")
     pid = (await world.owner.started(id_)).pid
-    os.kill(world.keeper.pid, 19)
+    os.kill(world.keeper.pid, signal.SIGSTOP)
     kill_9(pid)
     kill_9(world.keeper.pid)
     await asyncio.wait_for(world.keeper.lost.wait(), 20)
@@ -286,6 +290,64 @@ async def test_remains_can_be_discarded(world: World, id_: str) -> None:
 # The keeper's own life
 
 
+async def test_term_to_the_keeper_ends_its_children_with_the_cause_shutdown(world: World, id_: str) -> None:
+    """As at a shutdown of the machine."""
+    world.start(id_, "sleep", "300")
+    await world.owner.started(id_)
+    world.owner.acknowledge_to(world.keeper)
+    os.kill(world.keeper.pid, signal.SIGTERM)
+    ended = await world.owner.ended(id_)
+    assert (ended.cause, ended.signal) == ("shutdown", signal.SIGTERM)
+    await asyncio.wait_for(world.keeper.lost.wait(), 20)
+
+
+async def test_a_full_disk_refuses_starts_and_still_tells_ends_until_there_is_room(world: World, id_: str) -> None:
+    """A limit on the size of its files meets the keeper as a full disk does."""
+    world.sh(id_, "sleep 0.3; exit 3")
+    await world.owner.started(id_)
+    journal = world.keeper.directory / "journal"
+    room = resource.prlimit(world.keeper.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(world.keeper.pid, resource.RLIMIT_FSIZE, (journal.stat().st_size + 10, room[1]))
+    world.start("refused", "true")
+    failed = await world.owner.failed("refused")
+    assert (failed.stage, failed.errno) == ("journal", errno.EFBIG)
+    assert (await world.owner.ended(id_)).exit_code == 3
+    resource.prlimit(world.keeper.pid, resource.RLIMIT_FSIZE, room)
+    assert (await world.result_of("again", "true")).exit_code == 0
+    assert [result.id for result in (await remains_of(world)).results] == [id_, "again"]
+
+
+async def test_an_owner_that_reads_nothing_neither_blocks_nor_swells_the_keeper(world: World) -> None:
+    """It orders 4 MB of results, takes none, and is replaced."""
+    directory = world.keeper.directory
+    stuck = connect(directory)
+    stuck.setblocking(True)
+    orders = [an_order(f"a.{number}", "head", "-c", "16000", "/dev/zero") for number in range(200)]
+    hello = encode({"m": "hello", "proto": PROTO, "epoch": next_epoch(directory)})
+    await asyncio.to_thread(stuck.sendall, b"".join(line + b"\n" for line in [hello, *map(order_line, orders)]))
+    await asyncio.wait_for(world.keeper.lost.wait(), 20)
+    async with asyncio.timeout(20):
+        while (directory / "journal").read_bytes().count(b'"k":"E"') < 200:
+            await asyncio.sleep(0.05)
+    keeper = await adopted(directory, owner := Owner())
+    await owner.until(lambda: len(owner.all(Ended)) == 200)
+    assert (await keeper.read("a.199", 0)).total == 16_000
+    stuck.close()
+    owner.acknowledge_to(keeper)
+    await keeper.stop(grace_seconds=0)
+
+
+async def test_nonsense_from_an_owner_closes_its_connection_and_hurts_nothing(world: World, id_: str) -> None:
+    world.sh(id_, "sleep 0.2; exit 3")
+    await world.owner.started(id_)
+    world.keeper._send([b'{"m":"start","id":"../x"}', b"no json"])
+    await asyncio.wait_for(world.keeper.lost.wait(), 20)
+    keeper = await adopted(world.keeper.directory, owner := Owner())
+    assert (await owner.ended(id_)).exit_code == 3
+    owner.acknowledge_to(keeper)
+    await keeper.stop(grace_seconds=0)
+
+
 async def test_rotation_keeps_what_lives_and_what_nobody_acknowledged(world: World, id_: str) -> None:
     world.sh(id_, "echo alive; sleep 300")
     await world.owner.grown(id_, 6)
@@ -297,10 +359,10 @@ async def test_rotation_keeps_what_lives_and_what_nobody_acknowledged(world: Wor
         for id in batch:  # noqa: A001
             await world.owner.ended(id)
         world.keeper.ack(batch)
-    journal = world.keeper.directory / "journal"
-    assert journal.stat().st_size < 2_200_000
+    await world.result_of("last", "true")
+    assert (world.keeper.directory / "journal").stat().st_size < 2_200_000
     remains = await remains_of(world)
-    assert [result.id for result in remains.results] == ["kept"]
+    assert [result.id for result in remains.results] == ["kept", "last"]
     assert remains.fate(id_) is Fate.STILL_RUNNING
     assert await pieces(remains.read, id_) == [(0, b"alive\n")]
     assert await pieces(remains.read, "kept") == [(0, b"kept\n")]

@@ -84,7 +84,7 @@ def _words_of_click(error: click.ClickException) -> tuple[list[str], list[str]]:
             happened, near = f"there is no option {error.option_name}", error.possibilities
         case _:
             happened, near = error.format_message().removesuffix("."), None
-    hints = [f"did you mean {' or '.join(near)}?"] if near else []
+    hints = [f"did you mean {near[0]}?"] if near else []
     return [happened], [*hints, usage] if usage else hints
 
 
@@ -100,7 +100,8 @@ def _internal(error: BaseException) -> int:
         return INTERNAL
     request_id = getattr(error, "request_id", "")
     where = f"the server's log has the trace under {request_id}" if request_id else _kept_trace(error, os.environ)
-    _tell([f"a bug in Rota: {error or type(error).__name__}"], [where])
+    what = str(error) if isinstance(error, RotaError) else f"{type(error).__name__}: {error}"
+    _tell([f"a bug in Rota: {what}"], [where])
     return INTERNAL
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from rota.cli import times
 from rota.cli.lines import Lines
-from rota.cli.texts import short_id
+from rota.cli.texts import short_id, step_of
 from rota.cli.words import UNFINISHED, status_word
 
 if TYPE_CHECKING:
@@ -141,11 +141,10 @@ def _row(run: Run, target: Target, now: Micros) -> Iterator[Text]:
 def _step(run: Run, target: Target) -> str:
     """`2/3 rotate`: the step a host is at, or was at when it stopped; `3/3` when it has done all."""
     names = [step["name"] for step in run["plan"]["steps"]] if "plan" in run else []
-    if target["step"] in names:
-        return f"{names.index(target['step']) + 1}/{len(names)} {target['step']}"
     if target["state"] == "succeeded":
         return f"{len(names)}/{len(names)}"
-    return target["step"] or times.NONE
+    step = step_of(target)
+    return f"{names.index(step) + 1}/{len(names)} {step}" if step in names else step or times.NONE
 
 
 def _rest(targets: list[Target]) -> str:

@@ -12,6 +12,7 @@ from rota.cli.failure import BROKEN_PIPE, report
 from rota.cli.session import Session
 
 _HERE = "rota.cli.commands"
+_COMPLETION = "_ROTA_COMPLETE"
 
 
 @click.group(
@@ -46,9 +47,15 @@ def main() -> None:
 
 def run(args: list[str]) -> int:
     """Carry out one command line and return its exit code."""
+    if _COMPLETION in os.environ:  # a shell asks what could be typed next
+        rota.main(args, prog_name="rota", complete_var=_COMPLETION)
     try:
-        code = rota.main(args, prog_name="rota", standalone_mode=False, obj=Session())
+        # Not `rota.main`, which has exit codes of its own for a broken pipe and an interrupt.
+        with rota.make_context("rota", args, obj=Session()) as context:
+            code = rota.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
     except BrokenPipeError:
         # Whoever read our output has left: no message, and none from the interpreter's own last flush either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

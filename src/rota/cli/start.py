@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.cli.emit import emit
-from rota.cli.session import Session, out
+from rota.cli.session import Session, out, say
 from rota.cli.texts import short_id, step_text, value_text
 from rota.cli.words import run_status
 from rota.domain.errors import Unavailable
@@ -48,10 +48,12 @@ def print_plan(session: Session, planned: Planned) -> None:
         out(f"Would run on: {', '.join(plan.get('hosts', [])) or 'no host'}")
         for number, step in enumerate(plan["steps"], start=1):
             out(f"  {number}. {step['name']}  {step_text(step)}")
-        if variables := plan.get("vars"):
+        if variables := plan["vars"]:
             out("With:")
             for key, value in sorted(variables.items()):
                 out(f"  {key} = {value_text(value)}")
+        for use in plan.get("raw_uses", []):
+            say(f"Warning: pasted into a command unquoted: {use}")
         out(f"Plan: {plan['digest'][:12]}")
 
     emit(session, planned, people=people)

@@ -85,12 +85,16 @@ def summary(run: Run, now: Micros) -> Iterator[str]:
         yield f"  and {len(bad) - _BAD_HOSTS_NAMED} more: rota runs show {short_id(run['id'])}"
 
 
+def step_of(target: Target) -> str | None:
+    """The step a host is at; where it has ended, the step it was at last."""
+    return target["step"] or (target["attempts"][-1]["step"] if target["attempts"] else None)
+
+
 def bad_host(target: Target) -> str:
     """`web-3: failure at step "rotate" (step_failed): exit code 1`."""
     text = f"{target['host']}: {status_word(target['state'])}"
     failed = [attempt for attempt in target["attempts"] if attempt["state"] not in _GOOD]
-    step = target["step"] or (failed[-1]["step"] if failed else None)
-    if step:
+    if step := step_of(target):
         text += f' at step "{step}"'
     if target["reason"]:
         text += f" ({target['reason']})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -41,26 +42,37 @@ class View(Protocol):
 
 
 def watch(session: Session, client: Client, run: Run) -> int:
-    """Follow `run` to its end, print how it ended, and return the exit code that says so."""
+    """Follow `run` to its end, print how it ended, and return the exit code that says so.
+
+    Ctrl-C leaves a run that a daemon carries out. Where this process does it, the first Ctrl-C cancels the run and
+    waits, as leaving would leave nobody to see its end; the second leaves.
+    """
     view = _view_for(session)
-    interrupts = 0
     progress = _Progress()
+    interrupted = False
+    if client.in_process:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
     try:
         while True:
             try:
                 final = _to_the_end(client, run["id"], view, progress)
                 break
-            except (KeyboardInterrupt, BrokenPipeError):
-                interrupts += 1
-                if not client.in_process or interrupts > 1:
+            except KeyboardInterrupt:
+                if interrupted or not client.in_process:
                     return _leave(client, run, view)
-                # This process carries the run out: leaving would leave nobody to see its end.
+                interrupted = True
                 view.say("Cancelling the run, as it is carried out by this command. Ctrl-C again leaves at once.")
+                client.cancel_run(run["id"])
+            except BrokenPipeError:
+                if not client.in_process:
+                    raise
+                view = Silent()  # nobody reads on; as in any pipeline, that ends the work
                 client.cancel_run(run["id"])
     finally:
         view.close()
     emit(session, final, people=lambda: out("\n".join(summary(final, session.now()))), name="id")
-    return INTERRUPTED if interrupts else EXIT_OF_STATE.get(final["state"], 1)
+    return INTERRUPTED if interrupted else EXIT_OF_STATE.get(final["state"], 1)
 
 
 class _Progress:
@@ -89,9 +101,12 @@ def _to_the_end(client: Client, run_id: str, view: View, progress: _Progress) ->
                 raise
             if lost_at is None:
                 lost_at = time.monotonic()
-                view.say("Lost the daemon; the run goes on. Waiting for the daemon to come back …")
+                view.say("Lost the daemon. Waiting for it to come back …")
             elif time.monotonic() - lost_at > _RECONNECT_SECONDS:
-                raise
+                raise Unavailable(
+                    "lost the daemon while waiting for the run",
+                    hint=f"rota daemon status, and then: rota runs show {short_id(run_id)}",
+                ) from None
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -102,6 +117,7 @@ def _leave(client: Client, run: Run, view: View) -> int:
         return INTERRUPTED
     view.say(f"Left {name}: its processes may still be running. What became of it: rota why {name}")
     view.close()
+    sys.stdout.flush()
     # Not by an exception: closing the engine in this process would wait for the very run that is being left.
     os._exit(INTERRUPTED)
 

@@ -45,6 +45,10 @@ class Summary(Protocol):
 
 
 class Engine(Protocol):
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set once `run` has adopted what it found and work may be given to it."""
+
     async def run(self) -> None:
         """Plan and carry out work until `stop`. An error that it cannot live with is raised."""
 
@@ -84,11 +88,14 @@ async def live(
             server = ApiServer(Gate(app.asgi, is_stopping=signals.first.is_set), listener)
             async with asyncio.TaskGroup() as tasks:
                 engine = tasks.create_task(app.engine.run(), name="engine")
-                tasks.create_task(server.run_until_stopped(), name="api")
-                await server.listening.wait()
-                ready(banner(app.summary(), settings))
-                code = await _until_told(engine, signals, tasks)
-                if code is None:
+                # The API takes no order before the engine can carry it out.
+                code = await _first_of(app.engine.ready, engine, tasks)
+                if code == OK:
+                    tasks.create_task(server.run_until_stopped(), name="api")
+                    await server.listening.wait()
+                    ready(banner(app.summary(), settings))
+                    code = await _first_of(signals.first, engine, tasks)
+                if code == OK:
                     code = await _shut_down(app.engine, settings, signals, tasks)
                 server.stop()
                 if code != OK:
@@ -114,13 +121,13 @@ def banner(summary: Summary, settings: Settings) -> list[str]:
     ]
 
 
-async def _until_told(engine: asyncio.Task[None], signals: _Signals, tasks: asyncio.TaskGroup) -> int | None:
-    """Wait for the first signal: None. An engine that ends unasked gives the exit code that says so."""
-    told = tasks.create_task(signals.first.wait(), name="signal")
-    await asyncio.wait({engine, told}, return_when=asyncio.FIRST_COMPLETED)
-    if told.done():
-        return None
-    told.cancel()
+async def _first_of(event: asyncio.Event, engine: asyncio.Task[None], tasks: asyncio.TaskGroup) -> int:
+    """Wait for `event`: OK. An engine that ends unasked before it gives the exit code that says so."""
+    awaited = tasks.create_task(event.wait(), name="event")
+    await asyncio.wait({engine, awaited}, return_when=asyncio.FIRST_COMPLETED)
+    if not engine.done():
+        return OK
+    awaited.cancel()
     if not engine.cancelled() and engine.exception() is None:  # an error ends the task group, and is told there
         log.error("the engine ended without being asked to")
     return INTERNAL_ERROR

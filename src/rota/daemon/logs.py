@@ -23,6 +23,8 @@ _WAITING = 10_000  # records; what comes while so many wait is dropped rather th
 def logging_to(file: Path, *, level: str, form: Literal["text", "json"]) -> Iterator[None]:
     """Send structlog and the standard library's records there until the context ends; then flush and undo.
 
+    `level` is that of Rota's own records; libraries are heard from "warning" on ("info" where it is debug).
+
     Records are written by a thread of their own: a full disk or a terminal that nobody reads must not stop the
     clock of an event loop.
     """
@@ -35,10 +37,12 @@ def logging_to(file: Path, *, level: str, form: Literal["text", "json"]) -> Iter
     writers = _writers(file, form, shared)
     records: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
     listener = logging.handlers.QueueListener(records, *writers, respect_handler_level=True)
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
+    root, ours = logging.getLogger(), logging.getLogger("rota")
+    before = (root.handlers[:], root.level, ours.level)
     root.handlers = [_QueueHandler(records)]
-    root.setLevel(level.upper())
+    ours.setLevel(level.upper())
+    # Libraries tell at "info" what only their own authors want to know.
+    root.setLevel(max(ours.level, logging.WARNING) if level != "debug" else logging.INFO)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -55,8 +59,9 @@ def logging_to(file: Path, *, level: str, form: Literal["text", "json"]) -> Iter
         yield
     finally:
         listener.stop()
-        root.handlers, _ = before
+        root.handlers = before[0]
         root.setLevel(before[1])
+        ours.setLevel(before[2])
         structlog.reset_defaults()
         for writer in writers:
             writer.close()

@@ -13,6 +13,7 @@ from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
 from rota.engine.plans import Plans
 from rota.engine.worker import Worker
+from rota.failpoints import reach
 from rota.ports import Clock, Store
 from rota.storage.cards import load_cards, upcoming
 from rota.storage.planning import Card, Planned, plan_due
@@ -57,6 +58,8 @@ class Planner:
         planned = await self._store.write(
             partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
         )
+        if planned.work:
+            reach("plan.committed")
         for order in planned.cancels:
             self._worker.cancel(order.run_id, order.reason)
         if planned.work:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rota.domain.errors import Unavailable
+from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
 from rota.storage.admission import admit, claim
 from rota.storage.finishing import settle
@@ -68,10 +69,14 @@ class Reporter:
             reports, self._pending = self._pending, []
             waiting, self._waiting = self._waiting, []
             self._busy = True
+            if reports:
+                reach("report.pending")
             try:
                 settled, work = await self._write(reports)
             finally:
                 self._busy = False
+            if reports:
+                reach("report.committed")
             self._on_settled(reports, settled)
             for _, future in waiting:
                 if not future.done():

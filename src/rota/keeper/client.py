@@ -177,6 +177,8 @@ class Keeper(asyncio.Protocol):
         Results come through `on_events` meanwhile; acknowledge them, or they stay in the journal for the next owner.
         Raises Unavailable when the keeper is still there 15 s after the grace.
         """
+        if self._closed.is_set() and is_alive(self.directory):
+            raise Unavailable(f"the connection to keeper {self.pid} is lost", hint="adopt its directory, then stop it")
         self._leaving = True
         self._send([encode({"m": "stop", "grace": grace_seconds})])
         try:
@@ -214,10 +216,10 @@ class Keeper(asyncio.Protocol):
 
     def _take(self, message: dict[str, Any]) -> Event | None:
         if (kind := message.get("k")) is not None:
+            if kind == "S":
+                return Started(id=message["id"], pid=message["pid"], at=message["at"])
             return self._take_result(kind, message)
         match message["m"]:
-            case "started":
-                return Started(id=message["id"], pid=message["pid"], at=message["at"])
             case "out":
                 return OutputGrew(id=message["id"], total=message["total"])
             case "slice":

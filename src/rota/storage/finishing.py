@@ -107,9 +107,7 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
 
 def cancel_runs_of(tx: Tx, job_id: int, reason: Reason) -> list[CancelOrder]:
     """Cancel every unfinished run of a job. Returns the orders for those with work in hand."""
-    rows = tx.driver.execute(
-        "SELECT id FROM run WHERE job_id = ? AND state IN ('waiting', 'queued', 'running')", (job_id,)
-    ).fetchall()
+    rows = tx.driver.execute("SELECT id FROM run WHERE job_id = ? AND finished_at IS NULL", (job_id,)).fetchall()
     orders = [cancel_run(tx, run_id, reason) for (run_id,) in rows]
     return [order for order in orders if isinstance(order, CancelOrder)]
 

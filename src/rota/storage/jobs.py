@@ -185,6 +185,19 @@ def insert_job(tx: Tx, spec: JobSpec, principal: str) -> JobRow:
     return JobRow(*values, text, spec_digest, 0, None)
 
 
+def unsaved_job(spec: JobSpec, principal: str, *, at: Micros) -> JobRow:
+    """What `insert_job` would give, with an id of zeros: for a dry run."""
+    return JobRow(
+        0, "0" * 16, spec.name, spec.enabled, 1, 0, at, principal, at, principal, None, *_content(spec), 0, None
+    )
+
+
+def as_if(job: JobRow, spec: JobSpec) -> JobRow:
+    """The job as it would be with this spec: for a dry run."""
+    text, spec_digest = _content(spec)
+    return job._replace(name=spec.name, enabled=spec.enabled, spec_text=text, digest=spec_digest)
+
+
 def save_version(tx: Tx, job: JobRow, spec: JobSpec, principal: str, *, why: str) -> JobRow:
     """Save the job's next version. Raises Conflict if the new name is taken. `why`: see `change_triggers`."""
     if spec.name != job.name:

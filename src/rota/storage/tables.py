@@ -6,6 +6,7 @@ Reasons are free text here on purpose: the closed list is `domain.reasons`, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from rota.domain.states import UNFINISHED_RUN, AttemptState, RunState, TargetState
+from rota.domain.states import UNFINISHED_RUN, UNFINISHED_TARGET, AttemptState, RunState, TargetState
 
 metadata = MetaData(
     naming_convention={
@@ -40,16 +41,19 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 Micros = BigInteger().with_variant(Integer(), "sqlite")
 
 
+# Not `IN (…)`: SQLite builds a temporary index for the list at every single execution of a prepared statement, which
+# made a run's insert and update three times as slow (measured: 10.7 and 9.5 µs against 4.9 and 2.6 without checks).
+def _any_of(column: str, states: Iterable[StrEnum]) -> str:
+    return " OR ".join(f"{column} = '{state}'" for state in states)
+
+
 def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
-    words = ", ".join(f"'{state}'" for state in states)
-    return CheckConstraint(f"{column} IN ({words})", name=column)
+    return CheckConstraint(_any_of(column, states), name=column)
 
 
-def _words(states: tuple[StrEnum, ...]) -> str:
-    return ", ".join(f"'{state}'" for state in states)
-
-
-UNFINISHED = f"state IN ({_words(UNFINISHED_RUN)})"
+def _finished_with(states: Iterable[StrEnum]) -> CheckConstraint:
+    """`finished_at` is set exactly when the state is final."""
+    return CheckConstraint(f"(finished_at IS NULL) = ({_any_of('state', states)})", name="finished")
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -188,12 +192,13 @@ run = Table(
     Column("cancel_requested_at", Micros),
     Column("cancel_reason", Text),
     _one_of("state", RunState),
-    CheckConstraint(f"(finished_at IS NULL) = ({UNFINISHED})", name="finished"),
+    _finished_with(UNFINISHED_RUN),
 )
 Index("uq_run_clock", run.c.trigger_id, run.c.nominal, unique=True, **_where("nominal IS NOT NULL"))
 Index("uq_run_key", run.c.job_id, run.c.key, unique=True, **_where("key IS NOT NULL"))
 Index("ix_run_job", run.c.job_id, run.c.id)
-Index("ix_run_unfinished", run.c.state, run.c.job_id, **_where(UNFINISHED))
+Index("ix_run_unfinished", run.c.job_id, **_where("finished_at IS NULL"))
+Index("ix_run_waiting", run.c.priority.desc(), run.c.due_at, run.c.id, **_where("state = 'waiting'"))
 
 run_target = Table(
     "run_target",
@@ -216,7 +221,7 @@ run_target = Table(
     Column("started_at", Micros),
     Column("finished_at", Micros),
     _one_of("state", TargetState),
-    CheckConstraint("(finished_at IS NULL) = (state IN ('queued', 'running'))", name="finished"),
+    _finished_with(UNFINISHED_TARGET),
 )
 Index("ix_run_target_run", run_target.c.run_id)
 Index("ix_run_target_queued", run_target.c.priority.desc(), run_target.c.id, **_where("state = 'queued'"))

@@ -251,14 +251,16 @@ class _Walk:
         if not isinstance(place, Place):
             self._fault(piece, f"no value can be written safely {place}", _ELSEWHERE)
             return piece
-        if last != "quote" and self.shell.read_again():
+        again, quoted = self.shell.read_again(), last == "quote"
+        if again and not quoted:
             self._fault(
                 piece,
                 "a second shell would read the value as code",
                 "`| quote` as its last filter, or an argument: sh -c '… \"$1\"' sh {{ … }}",
             )
         self.shell = self.shell.value()
-        return _filtered(piece, "=plain" if last == "quote" and place is Place.BARE else f"={place}")
+        once = quoted and place is Place.BARE and not again  # `{{ x | quote }}`, as one writes it elsewhere
+        return _filtered(piece, "=plain" if once else f"={place}")
 
     def _arguments(self, piece: nodes.Expr) -> None:
         if isinstance(piece, nodes.Filter) and (piece.args or piece.kwargs):

@@ -48,10 +48,11 @@ _REFUSED = {
     "#": "in a comment, which a newline in the value would end",
     "<<": "in a here-document",
 }
+# A seat-belt for the usual ways to have text read twice, not a wall: `xargs`, `find -exec sh` and others remain.
 _SECOND_SHELL = re.compile(
     r"""(?<![\w.-])(?:eval\s
       |(?:sh|bash|dash|ash|ksh|zsh|su)\s+(?:.*\s)?-[A-Za-z]*c\s+(?:"[^"]*|'[^']*|\S*)$
-      |ssh\s.*(?:"[^"]*|'[^']*)$)""",
+      |ssh\s+(?:-(?>[bcDEeFIiJLlmOopQRSWw]\s*\S+|\S+)\s+)*+[^-\s]\S*\s)  # what follows the host""",
     re.VERBOSE | re.DOTALL,
 )
 _HEREDOC = re.compile(r"""<<(-?)[ \t]*(['"]?)([A-Za-z0-9_.]+)\2(?=[\s;|&<>()])""")
@@ -77,7 +78,8 @@ class ShellState:
         mine = self.frames, self.after, self.heredocs, self.line, self.lost
         if mine != (other.frames, other.after, other.heredocs, other.line, other.lost):
             return None
-        return self if self.at_word is other.at_word else replace(self, at_word=None)
+        at_word = self.at_word if self.at_word is other.at_word else None
+        return replace(self, at_word=at_word, command=other.command if other.read_again() else self.command)
 
     def place(self) -> Place | str:
         """Where a value that follows here would stand, or why it may not."""
@@ -85,7 +87,7 @@ class ShellState:
         if self.lost:
             return self.lost
         if self.after:
-            return f"right after {'a backslash' if self.after == chr(92) else 'a dollar sign'}"
+            return f"right after {'a dollar sign' if self.after == '$' else 'a backslash'}"
         if frame in _REFUSED:
             return _REFUSED[frame]
         return {"'": Place.SINGLE, '"': Place.DOUBLE}.get(frame, Place.BARE)
@@ -135,7 +137,7 @@ class _Reader:
         if frame == "#":
             self.frames.pop()
             frame = self.frames[-1]
-        if self.after != "\\" and frame not in "'`" and text.startswith("$((", at):
+        if not self.after.endswith("\\") and frame not in "'`" and text.startswith("$((", at):
             self.after = ""
             self.frames += ["$((", "$(("]
             return 3
@@ -151,10 +153,10 @@ class _Reader:
         if frame == "'":
             if char == "'":
                 self.frames.pop()
-        elif after == "\\":
-            pass
+        elif after.endswith("\\"):
+            self._escaped(char, after)
         elif char == "\\":
-            self.after = char
+            self.after = after + char
         elif frame == "`":
             if char == "`":
                 self.frames.pop()
@@ -187,13 +189,16 @@ class _Reader:
     def _in_command(self, text: str, at: int, after: str) -> int:
         """One character where the shell reads words."""
         char = text[at]
-        if after == "\\":
-            self._letter(char)
+        if after.endswith("\\"):
+            if not self._escaped(char, after):
+                self._letter(char)
         elif after == "$" and char in "({":
             self._open(after, char)
         elif after == "$" and char == "'":
             self.lost = "after $'…', which shells read differently"
-        elif char in "\\$":
+        elif char == "\\":
+            self.after = after + char
+        elif char == "$":
             self.after = char
             self.at_word = False
             self.command += char
@@ -216,6 +221,12 @@ class _Reader:
         else:
             self._letter(char)
         return 1
+
+    def _escaped(self, char: str, after: str) -> bool:
+        """A character after a backslash. True for a newline: both are as if they had not been written (§2.2.1)."""
+        if char == "\n":
+            self.after = after[:-1]
+        return char == "\n"
 
     def _letter(self, char: str) -> None:
         self.at_word = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from rota.domain.errors import FieldError, InvalidInput
 from rota.domain.instant import SECOND, Micros, format_rfc3339, parse_duration, parse_rfc3339
@@ -62,7 +61,7 @@ def read_triggers(
         try:
             rule = _read(draft, known.get(name), now=now, timezone=timezone, path=path)
         except InvalidInput as error:
-            faults += [_in_api_words(fault, draft) for fault in error.errors]
+            faults += [_in_api_words(fault, draft) for fault in with_hint(error)]
             continue
         found.append(NamedTrigger(name=name, rule=rule))
     return tuple(found)
@@ -73,13 +72,20 @@ def in_zone(triggers: Sequence[NamedTrigger], timezone: str) -> tuple[NamedTrigg
     try:
         zone = parse_zone(timezone)
     except InvalidInput as error:
-        raise InvalidInput.of(
-            [FieldError(field="timezone", message=error.happened, expected=error.expected)], hint=error.hint
-        ) from error
+        fault = FieldError(field="timezone", message=error.happened, expected=error.expected)
+        raise InvalidInput.of([fault], hint=error.hint) from error
     return tuple(
         named if isinstance(named.rule, ManualTrigger) else replace(named, rule=replace(named.rule, zone=zone))
         for named in triggers
     )
+
+
+def with_hint(error: InvalidInput) -> list[FieldError]:
+    """The faults of an error that is about to be told among others; its hint ("did you mean …") stays with it."""
+    if len(error.errors) == 1 and error.hint:
+        (fault,) = error.errors
+        return [replace(fault, expected="; ".join(filter(None, [fault.expected, error.hint])))]
+    return list(error.errors)
 
 
 def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[FieldError]:
@@ -95,9 +101,7 @@ def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[Fiel
     ]
 
 
-def _read(
-    draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone: str | None, path: str
-) -> TriggerSpec:
+def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone: str | None, path: str) -> TriggerSpec:
     old_zone = old.zone if isinstance(old, CronTrigger | IntervalTrigger | OnceTrigger) else None
     zone = draft.timezone or timezone or old_zone or "UTC"
     data: dict[str, object] = {"kind": draft.kind or _kind_of(draft)}
@@ -118,11 +122,7 @@ def _read(
             data["every_seconds"] = 60  # a stand-in, so that the other fields are judged too
     if draft.at is not None and data["kind"] == "once":
         data["at"] = _instant(draft.at, zone)
-    if (
-        isinstance(old, IntervalTrigger)
-        and "anchor" not in data
-        and data.get("every_seconds") == old.every / SECOND
-    ):
+    if isinstance(old, IntervalTrigger) and "anchor" not in data and data.get("every_seconds") == old.every / SECOND:
         data["anchor"] = format_rfc3339(old.anchor)
     if data["kind"] != "manual":
         data["zone"] = zone
@@ -154,16 +154,12 @@ def _instant(text: str, zone: str) -> str:
         return text.strip()
     try:
         wall = parse_rfc3339(f"{match[1]}T{match[2]}{match[3] or ':00'}Z")
-        return format_rfc3339(zone_named(zone).first_reaching(wall // SECOND) * SECOND)
-    except InvalidInput:  # no such date, or no such zone: both are told by whoever reads the trigger
-        return text.strip() if _is_date(match[1]) is None else format_rfc3339(0)
-
-
-def _is_date(text: str) -> datetime | None:
+    except InvalidInput:
+        return text.strip()
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+        return format_rfc3339(zone_named(zone).first_reaching(wall // SECOND) * SECOND)
+    except InvalidInput:
+        return format_rfc3339(wall)  # the zone is at fault, and is told of by itself
 
 
 def _in_api_words(fault: FieldError, draft: TriggerDraft) -> FieldError:

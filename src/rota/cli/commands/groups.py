@@ -27,7 +27,7 @@ def list_(session: Session) -> None:
 
     def people() -> None:
         if page["items"]:
-            rows = [[group["name"], ", ".join(group.get("hosts", []))] for group in page["items"]]
+            rows = [[group["name"], ", ".join(group["hosts"])] for group in page["items"]]
             out(render(["NAME", "HOSTS"], rows, width=session.terminal_width))
         else:
             say("No groups yet. Make one: rota groups add web")

@@ -20,6 +20,7 @@ from rota.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
+    from rota.usecases.shapes import Playbooks
 
 _LARGEST_BYTES = 1 << 20
 _INVALID = 2
@@ -44,6 +45,7 @@ def list_(session: Session) -> None:
     def people() -> None:
         if not page["items"]:
             say("No playbooks yet. Import one: rota playbook import FILE")
+            _tell_faults(page)
             return
         titles = ["NAME", "STEPS", "SOURCE", "UPDATED", "DESCRIPTION"]
         rows = [
@@ -57,6 +59,7 @@ def list_(session: Session) -> None:
             for item in page["items"]
         ]
         out(render(titles, rows, width=session.terminal_width))
+        _tell_faults(page)
 
     emit(session, page, people=people)
 
@@ -70,7 +73,6 @@ def show(session: Session, name: str) -> None:
         found = client.playbook(name)
 
     def people() -> None:
-        steps = found["steps"]
         rows = [
             ("Name", found["name"]),
             ("Description", found["description"] or times.NONE),
@@ -79,14 +81,13 @@ def show(session: Session, name: str) -> None:
             ("Updated At", times.instant(found["updated_at"])),
         ]
         out("\n".join(labelled(rows)))
-        if variables := found.get("vars"):
+        if variables := found["vars"]:
             out("Variables:")
             out("\n".join(f"  {key} = {value_text(value)}" for key, value in sorted(variables.items())))
-        if isinstance(steps, list):
-            out("Steps:")
-            out("\n".join(f"  {n}. {step['name']}  {step_text(step)}" for n, step in enumerate(steps, 1)))
+        out("Steps:")
+        out("\n".join(f"  {n}. {step['name']}  {step_text(step)}" for n, step in enumerate(found["steps"], 1)))
         if session.wide:
-            out(f"\n{found.get('text', '')}".rstrip("\n"))
+            out(f"\n{found['text']}".rstrip("\n"))
 
     emit(session, found, people=people)
 
@@ -106,7 +107,7 @@ def validate(session: Session, file: str) -> int:
             return
         faults = Faults()
         for fault in found["errors"]:
-            faults.add(fault["field"], fault["message"], expected=fault.get("expected") or "")
+            faults.add(fault["field"], fault["message"], expected=fault["expected"], got=fault["got"])
         faults.raise_any(hint=f"correct {file} and check again: rota playbook validate {file}")
 
     emit(session, found, people=people, name="valid")
@@ -166,6 +167,16 @@ def remove(session: Session, name: str, dry_run: bool) -> int:
         client.remove_playbook(name)
     emit(session, answer, people=lambda: out(f'Playbook "{found["name"]}" removed'), name="removed")
     return 0
+
+
+def _tell_faults(page: Playbooks) -> None:
+    """Files that were not taken: a playbook that is there, but not as its file now says, must not surprise."""
+    for item in page["items"]:
+        for fault in item["faults"]:
+            say(f"Warning: {item['source']} was not taken, its older text stays: {fault}")
+    for file in page["faults"]:
+        for fault in file["errors"]:
+            say(f"Warning: {file['source']} was not taken: {fault}")
 
 
 def _read(file: str) -> str:

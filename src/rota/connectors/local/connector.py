@@ -15,6 +15,7 @@ from pathlib import Path
 from rota.connectors.local.fileops import command_for
 from rota.domain.errors import NotFound, RotaError, Unavailable
 from rota.domain.step import Command, Exit, FileOp, Order
+from rota.failpoints import reach
 from rota.keeper.client import Keeper
 from rota.keeper.orders import Ended, Event, Fate, OutputGrew, OutputSlice, RunAs, StartFailed, StartOrder
 from rota.keeper.remains import Remains
@@ -194,7 +195,9 @@ class LocalConnector:
             if flight is not None and isinstance(flight.keeper, Keeper):
                 by_keeper.setdefault(flight.keeper, []).append(order)
         for keeper, batch in by_keeper.items():
+            reach("order.ready")
             keeper.order(batch)
+            reach("order.sent")
 
     def _acknowledge(self) -> None:
         acks, self._acks = self._acks, {}

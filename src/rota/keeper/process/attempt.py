@@ -24,11 +24,13 @@ class Attempt:
         "id", "argv", "env", "cwd", "umask", "timeout", "grace", "end_leftovers", "stdin", "identity", "output",
         "retry_until", "pid", "started_at", "bracket", "output_fd", "error_fd", "eof", "timers",
         "cause", "kill_at", "rounds", "known",
-        "status", "reaped_tick", "ended_at", "cpu", "rss", "held", "lingered", "left",
+        "status", "reaped_tick", "ended_at", "cpu", "rss", "lingering", "lingered", "left",
     )  # fmt: skip
 
     def __init__(self, order: Message, outputs: str) -> None:
         self.id = str(order["id"])
+        if "/" in self.id:
+            raise ValueError("an id names a file")
         self.argv = _strings(order["argv"])
         env = order["env"]
         if not isinstance(env, dict) or not self.argv:
@@ -60,7 +62,7 @@ class Attempt:
         self.reaped_tick = 0
         self.ended_at = 0
         self.cpu, self.rss = 0.0, 0
-        self.held = self.lingered = False  # waiting for the end of the output; waited long enough
+        self.lingering = self.lingered = False  # waits for the end of its output; has waited long enough
         self.left: list[int] = []
 
     @property

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from .attempt import Attempt
+from .complaint import complain
 from .door import Door
 from .family import Family
 from .journal import Journal
@@ -21,7 +22,7 @@ from .killing import MOST_ROUNDS, Killing
 from .loop import Loop
 from .proctree import TICKS
 from .protocol import READ_BYTES, Message, encode
-from .results import Result, Results, note_output
+from .results import Result, Results, output_record
 from .spawn import TRANSIENT, Spawner, SpawnError, failure_of
 
 _STARTS_PER_TURN = 16  # 4 cost a quarter of the rate (more syncs), 64 gain nothing
@@ -127,8 +128,9 @@ class Children:
         for attempt in to_check.values():
             self._settle(attempt)
         for attempt in self._grown.values():
-            if attempt.id in self._attempts and not attempt.output.in_file:
-                note_output(self._journal, attempt.id, attempt.output)
+            if attempt.id in self._attempts:
+                for record in output_record(attempt.id, attempt.output):
+                    self._journal.note(record)
         self._grown.clear()
         self._journal.write()
         self._results.after_write()
@@ -139,8 +141,7 @@ class Children:
             if attempt.pid:
                 yield self._start_record(attempt)
                 attempt.output.journaled = 0
-                if not attempt.output.in_file and attempt.output.kept:
-                    self._grown[attempt.id] = attempt
+                yield from output_record(attempt.id, attempt.output)
         yield from self._results.records()
 
     def _check_later(self, attempt: Attempt) -> None:
@@ -164,6 +165,7 @@ class Children:
                 self._fail(attempt, refusal)
             else:
                 self._start(attempt)
+        self._spawner.end_of_batch()
 
     def _start(self, attempt: Attempt) -> None:
         before = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -179,7 +181,8 @@ class Children:
         attempt.started_at = time.time_ns() // 1000
         attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
         self._mains[attempt.pid] = attempt
-        self._journal.note(self._start_record(attempt))
+        record = self._start_record(attempt)
+        self._journal.note(record)
         self._loop.watch(attempt.output_fd, lambda _: self._on_output(attempt))
         if attempt.timeout is not None:
             limit = attempt.timeout
@@ -187,7 +190,7 @@ class Children:
                 self._loop.after(limit, lambda: self._killing.begin(attempt, "timeout", attempt.grace))
             )
         if attempt.error_fd < 0:
-            self._say_started(attempt)
+            self._door.say(record)
         else:
             self._loop.watch(attempt.error_fd, lambda _: self._exec_outcome(attempt))
 
@@ -196,9 +199,6 @@ class Children:
         return encode(
             {"k": "S", "id": attempt.id, "pid": attempt.pid, "b0": before, "b1": after, "at": attempt.started_at}
         )
-
-    def _say_started(self, attempt: Attempt) -> None:
-        self._door.say(encode({"m": "started", "id": attempt.id, "pid": attempt.pid, "at": attempt.started_at}))
 
     def _exec_outcome(self, attempt: Attempt) -> None:
         """A forked child has become its program (the pipe closes), or says why not. It is reaped either way."""
@@ -213,7 +213,7 @@ class Children:
             self._release(attempt)
             self._fail(attempt, failure_of(report, attempt))
         else:
-            self._say_started(attempt)
+            self._door.say(self._start_record(attempt))
 
     def _may_retry(self, attempt: Attempt) -> bool:
         now = time.monotonic()
@@ -252,7 +252,7 @@ class Children:
                 return
             complaint = attempt.output.append(self._buffer[:count])
             if complaint is not None:
-                print(f"output of {attempt.id} is lost from here on: {complaint}", flush=True)  # noqa: T201
+                complain(f"output of {attempt.id} is lost from byte {attempt.output.total - count} on: {complaint}")
             self._grown[attempt.id] = attempt
         self._door.hint(attempt.id, attempt.output.total)
 
@@ -301,8 +301,8 @@ class Children:
         if attempt.eof or attempt.lingered:
             attempt.left = sorted(self._family.tree(attempt))
             self._finish(attempt)
-        elif not attempt.held:
-            attempt.held = True
+        elif not attempt.lingering:
+            attempt.lingering = True
             attempt.timers.append(self._loop.after(_LINGER_SECONDS, lambda: self._stop_lingering(attempt)))
 
     def _stop_lingering(self, attempt: Attempt) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Callable
 
+from .complaint import complain, complain_of_bug
 from .loop import READ, WRITE, Loop
 from .protocol import PROTO, SOCK, Lines, Message, encode
 
@@ -149,8 +149,9 @@ class Door:
                     self._on_message(message)
                 else:
                     self._greet(connection, message)
-        except (ValueError, KeyError, TypeError) as error:
-            print(f"bad message from the owner: {error!r}; connection closed", file=sys.stderr, flush=True)  # noqa: T201
+        except Exception:  # whatever one message does, the children of all others need this process
+            complain("bad message from the owner, connection closed:")
+            complain_of_bug()
             self._drop(connection)
 
     def _greet(self, connection: Connection, hello: Message) -> None:

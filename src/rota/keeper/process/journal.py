@@ -124,9 +124,12 @@ class Journal:
         os.eventfd_write(self.done_fd, 1)
 
     def sync_now(self) -> None:
-        """For the last words before leaving."""
-        if self.write():
-            os.fdatasync(self._fd)
+        """For the last words before leaving. What a disk in trouble does not take is lost: nobody is left to tell."""
+        if self.write() and self._broken is None:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as error:
+                self._broken = error
 
 
 def _write_all(fd: int, content: bytes) -> None:

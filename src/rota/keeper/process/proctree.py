@@ -37,10 +37,10 @@ class ProcessTable:
                 self.children.setdefault(parent, []).append(pid)
                 self.session.setdefault(sid, []).append(pid)
 
-    def closure(self, seeds: set[int]) -> Tree:
-        """The seeds that exist, with all their descendants."""
+    def closure(self, seeds: set[int], *, first: int = 0) -> Tree:
+        """The seeds that exist, with all their descendants; parents before children, and `first` before all."""
         tree: Tree = {}
-        waiting = [pid for pid in seeds if pid in self.start]
+        waiting = [pid for pid in (*seeds - {first}, first) if pid in self.start and pid in seeds]
         while waiting:
             pid = waiting.pop()
             if pid not in tree:
@@ -56,7 +56,7 @@ class ProcessTable:
         session = self.session.get(main, ())
         seeds = orphans | {pid for pid, start in known.items() if self.start.get(pid) == start}
         seeds |= {pid for pid in session if reaped_tick is None or self.start[pid] <= reaped_tick}
-        return self.closure(seeds)
+        return self.closure(seeds, first=main)  # a shell that sees its child killed would end by itself, with 137
 
 
 def read_stat(pid: int) -> tuple[str, int, int, int] | None:

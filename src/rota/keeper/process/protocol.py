@@ -10,8 +10,9 @@ Owner → keeper, `m` is the kind:
 Keeper → owner:
   hello  {proto, pid, boot, live: [[id, pid, at]], queued: [id]}, then every result that nobody acknowledged
   refused {why}                             and the connection is closed
-  started {id, pid, at} · out {id, total} · slice {n, …}
-  F      {id, errno, stage, message}        no process was made   (F and E are the journal's own records)
+  out {id, total} · slice {n, …}            a hint of more output; the answer to `read`
+  S      {id, pid, at, …}                   started   (S, F and E are the journal's own records, `k` is the kind)
+  F      {id, errno, stage, message}        no process was made
   E      {id, code, sig, t0, t1, total, cpu, rss, held, cause, left, out?}
 """
 

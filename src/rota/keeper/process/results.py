@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from .door import Door
 from .journal import Journal
-from .protocol import encode
+from .protocol import Message, encode
 from .ring import Output
 
 _REMEMBERED = 50_000  # acknowledged ids, so that a late duplicate of an order does not run twice
@@ -60,7 +60,8 @@ class Results:
             if result.output.journaled == 0:
                 record = result.whole()
             else:
-                note_output(self._journal, result.id, result.output)
+                for fresh in output_record(result.id, result.output):
+                    self._journal.note(fresh)
         self._kept[result.id] = result
         self._unsynced.append((self._journal.note(record), result))
 
@@ -94,7 +95,7 @@ class Results:
             self._door.results.append(lambda: result.whole() if result.id in self._kept else None)
 
     def acknowledge(self, attempts: Iterable[str]) -> None:
-        known = [attempt for attempt in attempts if attempt in self._kept]
+        known = [attempt for attempt in dict.fromkeys(attempts) if attempt in self._kept]
         for attempt in known:
             output = self._kept.pop(attempt).output
             if output is not None:
@@ -110,18 +111,11 @@ class Results:
         return (result.whole() for result in self._kept.values())
 
 
-def note_output(journal: Journal, attempt: str, output: Output) -> None:
-    """Journal what came since the last time. Only for output that has no file."""
+def output_record(attempt: str, output: Output) -> Iterator[bytes]:
+    """What of an output the journal does not have yet, as a record; none when it has all, or a file does."""
     fresh = output.kept[output.journaled :]
     if fresh:
-        journal.note(
-            encode(
-                {
-                    "k": "O",
-                    "id": attempt,
-                    "at": output.journaled,
-                    "data": binascii.b2a_base64(fresh, newline=False).decode(),
-                }
-            )
-        )
+        data = binascii.b2a_base64(fresh, newline=False).decode()
+        record: Message = {"k": "O", "id": attempt, "at": output.journaled, "data": data}
         output.journaled = len(output.kept)
+        yield encode(record)

@@ -152,6 +152,6 @@ class Output:
             self._ring.close()
 
     def forget(self) -> None:
-        """Delete the file, if there is one."""
-        if self._ring is not None:
+        """Delete the file, if there is one (still)."""
+        if self._ring is not None and os.path.exists(self._path):  # noqa: PTH110
             os.unlink(self._path)  # noqa: PTH108

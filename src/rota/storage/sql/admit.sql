@@ -7,7 +7,7 @@ FROM run JOIN target_set ON target_set.id = run.target_set_id
 WHERE run.state = 'waiting'
   AND (run.waiting_for = 'slot'
        OR NOT EXISTS (SELECT 1 FROM run AS older
-                      WHERE older.state IN ('waiting', 'queued', 'running')
+                      WHERE older.finished_at IS NULL
                         AND older.job_id = run.job_id AND older.id < run.id))
 ORDER BY run.priority DESC, run.due_at, run.id
 LIMIT ?

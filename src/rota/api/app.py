@@ -1,0 +1,32 @@
+"""The ASGI application, made from a Context. Served by uvicorn over the unix socket, and in process by the client."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from rota.api import jobs
+from rota.api.problems import problem
+from rota.usecases.context import Context
+
+PREFIX = "/api/v1"
+
+
+def create_app(ctx: Context) -> FastAPI:
+    app = FastAPI(
+        title="Rota",
+        version=ctx.info.version,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.ctx = ctx
+    for router in (jobs.router,):
+        app.include_router(router, prefix=PREFIX)
+
+    @app.exception_handler(HTTPException)
+    async def not_routed(request: Request, error: HTTPException) -> Response:
+        return problem(error)
+
+    return app

@@ -1,0 +1,214 @@
+"""What clients may send, and reading it so that every fault is found, the ones of a later kind too.
+
+Each body has only optional fields: what must be there is said by the use case, together with all its other faults.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+
+from rota.domain.errors import FieldError, InvalidInput, near
+from rota.domain.policy import Missed, Overlap
+from rota.domain.step import OsName
+
+MOST_BYTES = 4 * 1024 * 1024  # a playbook of 1 MiB, escaped, with room to spare
+
+
+class Body(BaseModel):
+    """Unknown keys and wrong types are faults; "5" is not a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+B = TypeVar("B", bound=Body)
+Word = Annotated[str, Field(max_length=300)]
+Line = Annotated[str, Field(max_length=10_000)]
+Variables = Annotated[dict[str, str], Field(max_length=1000)]
+
+
+class TriggerBody(Body):
+    kind: Literal["cron", "interval", "once", "manual"] | None = None
+    name: Word | None = None
+    expression: Line | None = None
+    every: Word | None = None
+    every_seconds: float | None = None
+    anchor: Word | None = None
+    at: Word | None = None
+    timezone: Word | None = None
+
+
+class StepBody(Body):
+    name: Word = ""
+    action: Word = ""
+    params: dict[str, JsonValue] = {}
+    os: OsName | None = None
+    when: Line | None = None
+    register_: Annotated[Word | None, Field(alias="register")] = None
+    continue_on_error: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=7 * 86_400)] | None = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_delay_seconds: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    idempotent: bool = False
+
+
+class WorkBody(Body):
+    playbook: Word | None = None
+    do: Annotated[str, Field(max_length=256 * 1024)] | None = None
+    steps: Annotated[list[StepBody], Field(max_length=500)] | None = None
+
+
+class JobBody(WorkBody):
+    name: Word | None = None
+    description: Line | None = None
+    enabled: bool | None = None
+    triggers: Annotated[list[TriggerBody], Field(max_length=50)] | None = None
+    timezone: Word | None = None
+    target: Annotated[str, Field(max_length=256 * 1024)] | None = None
+    vars: Annotated[dict[str, str | None], Field(max_length=1000)] | None = None
+    overlap_policy: Overlap | None = None
+    missed_run_policy: Missed | None = None
+    grace_seconds: float | None = None
+    run_timeout_seconds: float | None = None
+    targets_at_once: int | None = None
+    priority: int | None = None
+
+
+class RunBody(WorkBody):
+    target: Annotated[str, Field(max_length=256 * 1024)] | None = None
+    vars: Variables = {}
+    run_timeout_seconds: float | None = None
+
+
+class TriggerRunBody(Body):
+    vars: Variables = {}
+
+
+class PlaybookBody(Body):
+    text: str | None = None
+    name: Word | None = None
+
+
+class HostBody(Body):
+    name: Word | None = None
+    connector: Word | None = None
+    tags: Annotated[dict[str, str], Field(max_length=200)] | None = None
+    groups: Annotated[list[Word], Field(max_length=1000)] | None = None
+    disabled: bool | None = None
+
+
+class GroupBody(Body):
+    name: Word | None = None
+    hosts: Annotated[list[Word], Field(max_length=100_000)] | None = None
+
+
+class Given(Generic[B]):
+    """A body as far as it could be read, and what could not."""
+
+    __slots__ = ("body", "faults")
+
+    def __init__(self, body: B, faults: tuple[FieldError, ...] = ()) -> None:
+        self.body = body
+        self.faults = faults
+
+    def require(self, **fields: str) -> None:
+        """Raise InvalidInput for the faults and for each named field that is absent; values say what is expected."""
+        missing = [
+            FieldError(field=name, message="is missing", expected=expected)
+            for name, expected in fields.items()
+            if getattr(self.body, name) is None and not any(fault.field == name for fault in self.faults)
+        ]
+        if self.faults or missing:
+            raise InvalidInput.of([*self.faults, *missing])
+
+
+class Reads(Generic[B]):
+    """A dependency that gives the request's body as `model`. No body counts as an empty one."""
+
+    def __init__(self, model: type[B]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> Given[B]:
+        raw = await read_bytes(request)
+        try:
+            return Given(self.model.model_validate_json(raw or b"{}"))
+        except ValidationError as error:
+            return self._what_can_be_read(raw, error)
+
+    def _what_can_be_read(self, raw: bytes, error: ValidationError) -> Given[B]:
+        """Leave out the fields at fault, so that the others are judged too. Raises InvalidInput if nothing is left."""
+        details = error.errors(include_url=False, include_context=True)
+        faults = tuple(fault_of(self.model, detail) for detail in details)
+        try:
+            content = json.loads(raw)
+            rest = {key: value for key, value in content.items() if key not in {d["loc"][0] for d in details}}
+            return Given(self.model.model_validate_json(json.dumps(rest)), faults)
+        except (ValueError, AttributeError, IndexError, RecursionError):  # no JSON, or no object
+            raise InvalidInput.of(faults, hint='send a JSON object, such as {"name": "daily-backup", …}') from error
+
+
+async def read_bytes(request: Request) -> bytes:
+    """The whole body. Raises InvalidInput as soon as it is too long, whatever Content-Length said."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise InvalidInput("the body is too long", expected=f"at most {MOST_BYTES // 1024 // 1024} MiB")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def fault_of(model: type[BaseModel] | None, detail: ErrorDetails) -> FieldError:
+    """Put one of pydantic's findings into our words."""
+    path = [part for part in detail["loc"] if part != "[key]"]
+    field = ""
+    for part in path:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
+    context, kind = detail.get("ctx", {}), detail["type"]
+    got = "" if isinstance(detail["input"], dict | list | bytes) else repr(detail["input"])[:80]
+    match kind:
+        case "extra_forbidden":
+            known = known_fields(model, path[:-1])
+            expected = near(str(path[-1]), known) or "one of " + " ".join(known)
+            return FieldError(field=field, message="is not known here", expected=expected)
+        case "enum" | "literal_error":
+            return FieldError(field=field, message=f"{got} is not known", expected=str(context["expected"]), got=got)
+        case "json_invalid":
+            return FieldError(field=field, message=f"the body is not JSON: {context['error']}")
+        case "model_type" | "dict_type":
+            return FieldError(field=field, message="is not an object" if field else "the body is not an object")
+        case "missing":
+            return FieldError(field=field, message="is missing")
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return FieldError(field=field, message=f"{got} is out of range", expected=_words(detail["msg"]), got=got)
+        case _:
+            return FieldError(
+                field=field, message=f"{got or 'the value'} cannot be taken", expected=_words(detail["msg"]), got=got
+            )
+
+
+def known_fields(model: type[BaseModel] | None, path: list[int | str]) -> list[str]:
+    """The fields of the model that `path` leads to, within lists and optional fields too."""
+    for part in path:
+        if model is None or isinstance(part, int):
+            continue
+        named = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = _model_in(named[part].annotation) if part in named else None
+    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _words(message: str) -> str:
+    """pydantic's sentence without its subject: "Input should be a valid integer" -> "a valid integer"."""
+    for start in ("Input should be ", "String should have ", "List should have ", "Dictionary should have "):
+        message = message.removeprefix(start)
+    return message

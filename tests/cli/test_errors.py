@@ -1,0 +1,143 @@
+"""Every ending has its exit code, and every error says what happened and what to type next."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.canned import Canned, a_daemon, a_job, environment, rota
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (422, "invalid_input", 2),
+        (404, "not_found", 4),
+        (409, "conflict", 5),
+        (503, "unavailable", 6),
+        (403, "refused", 7),
+        (409, "skipped", 9),
+        (500, "internal", 70),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(daemon: Canned, status: int, code: str, exit_code: int) -> None:
+    problem = {"code": code, "message": "it is so", "hint": "do this", "reason": "overlap_skip", "request_id": "req-7"}
+    daemon.on("GET", "/jobs/x", (status, problem))
+    done = daemon.rota("schedule", "show", "x")
+    assert (done.returncode, done.stdout) == (exit_code, "")
+    assert "it is so" in done.stderr
+    assert ("req-7" if code == "internal" else "Hint: do this") in done.stderr
+
+
+def test_a_command_close_to_one_is_guessed(home: Path) -> None:
+    done = rota("schedule", "lst", home=home)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        'Error: there is no command "lst"',
+        "Hint: did you mean list?",
+        "Hint: rota schedule --help",
+    ]
+
+
+def test_an_option_close_to_one_is_guessed(home: Path) -> None:
+    done = rota("schedule", "create", "--overlp-policy", "skip", home=home)
+    assert done.returncode == 2
+    assert "did you mean --overlap-policy?" in done.stderr
+
+
+def test_a_missing_argument_is_named(home: Path) -> None:
+    done = rota("schedule", "show", home=home)
+    assert done.returncode == 2
+    assert "NAME" in done.stderr
+    assert "Hint: rota schedule show --help" in done.stderr
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(home: Path) -> None:
+    done = rota("schedule", "list", "-o", "xml", home=home)
+    assert done.returncode == 2
+    assert "jsonl" in done.stderr
+
+
+def test_without_an_instance_looking_says_what_to_start_and_makes_nothing(home: Path) -> None:
+    done = rota("schedule", "list", home=home / "none")
+    assert done.returncode == 6
+    assert "rota daemon" in done.stderr
+    assert "rota demo" in done.stderr
+    assert not (home / "none").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_store_of_somebody_else_is_not_opened_in_process(home: Path) -> None:
+    (home / "rota.db").touch()
+    os.chown(home, 12345, 12345)
+    done = rota("schedule", "list", home=home)
+    assert done.returncode == 6
+    assert "uid 12345" in done.stderr
+
+
+def test_a_server_is_refused_honestly(home: Path) -> None:
+    done = rota("schedule", "list", "--server", "https://rota.example", home=home)
+    assert done.returncode == 6
+    assert "does not speak to a server" in done.stderr
+
+
+def test_a_bug_is_a_short_message_and_the_path_of_its_trace(daemon: Canned) -> None:
+    daemon.on("GET", "/jobs/x", (200, {"name": "only this"}))
+    done = daemon.rota("schedule", "show", "x")
+    assert done.returncode == 70
+    assert done.stderr.startswith("Error: a bug in Rota: KeyError")
+    assert "Traceback" not in done.stderr
+    trace = Path(done.stderr.partition("the trace is in ")[2].partition(";")[0])
+    assert "Traceback" in trace.read_text()
+    trace.unlink()
+
+
+def test_rota_debug_prints_the_trace(daemon: Canned) -> None:
+    daemon.on("GET", "/jobs/x", (200, {"name": "only this"}))
+    done = daemon.rota("schedule", "show", "x", ROTA_DEBUG="1")
+    assert done.returncode == 70
+    assert "Traceback" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(daemon: Canned) -> None:
+    jobs = [a_job(name=f"job-{n}") for n in range(2000)]
+    daemon.on("GET", "/jobs", (200, {"items": jobs, "next": None, "daemon": a_daemon()}))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "rota", "schedule", "list"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env=environment(daemon.home),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_daemon_that_holds_its_lock_and_does_not_answer_is_named(home: Path) -> None:
+    from rota.daemon.locks import FileLock
+
+    with FileLock.try_acquire(home / "engine.lock", kind="daemon") as lock, socket.socket(socket.AF_UNIX) as dead:
+        assert lock is not None
+        dead.bind(str(home / "rota.sock"))
+        done = rota("schedule", "list", home=home)
+    assert done.returncode == 6
+    assert f"the daemon (PID {os.getpid()}) does not answer" in done.stderr
+
+
+def test_a_client_command_says_that_a_daemon_is_not_running(home: Path) -> None:
+    for word in ("status", "ping"):
+        done = rota("daemon", word, home=home)
+        assert done.returncode == 6
+        assert "Daemon: not running" in done.stdout + done.stderr
+
+
+def test_stopping_no_daemon_is_not_an_error(home: Path) -> None:
+    done = rota("daemon", "stop", home=home)
+    assert (done.returncode, done.stdout) == (0, "")
