@@ -77,10 +77,17 @@ class KeeperRounds:
     async def round(self, keeper: Keeper, argv: list[str], starts: int, number: int) -> float:
         self.ended, self.wanted = [], starts
         self.all_ended.clear()
+        environment = dict(os.environ)
         began = time.perf_counter()
         keeper.order(
             [
-                StartOrder(id=f"{number}.{i}", argv=tuple(argv), env=os.environ, cwd="/", timeout_seconds=300)
+                StartOrder(
+                    id=f"{number}.{i}",
+                    argv=tuple(argv),
+                    env={**environment, "ROTA_ATTEMPT": f"{number}.{i}"},
+                    cwd="/",
+                    timeout_seconds=300,
+                )
                 for i in range(starts)
             ]
         )

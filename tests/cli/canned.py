@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 Json = Any
-SRC = Path(__file__).parents[2] / "src"
+TESTS = Path(__file__).parents[1]
+SRC = TESTS.parent / "src"
 
 
 @dataclass
@@ -62,7 +63,14 @@ class Canned:
 
 def environment(home: Path, **env: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "ROTA_HOME": str(home), "TZ": "UTC", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(SRC), **env}
+    return {
+        **kept,
+        "ROTA_HOME": str(home),
+        "TZ": "UTC",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": f"{SRC}:{TESTS}",
+        **env,
+    }
 
 
 def rota(*args: str, home: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:

@@ -123,8 +123,9 @@ def test_a_reader_that_leaves_is_no_error(daemon: Canned) -> None:
 def test_a_daemon_that_holds_its_lock_and_does_not_answer_is_named(home: Path) -> None:
     from rota.daemon.locks import FileLock
 
-    with FileLock.try_acquire(home / "engine.lock", kind="daemon") as lock, socket.socket(socket.AF_UNIX) as dead:
-        assert lock is not None
+    lock = FileLock.try_acquire(home / "engine.lock", kind="daemon")
+    assert lock is not None
+    with lock, socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(home / "rota.sock"))
         done = rota("schedule", "list", home=home)
     assert done.returncode == 6

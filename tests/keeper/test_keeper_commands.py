@@ -9,9 +9,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from keeper_world import ENVIRONMENT, World, an_order, living
+from keeper_world import ENVIRONMENT, Owner, World, an_order, living
 
 from rota.domain.errors import InvalidInput, NotFound
+from rota.keeper.client import Keeper
 from rota.keeper.orders import Ended, RunAs, Started, StartFailed
 
 AS_ROOT = os.geteuid() == 0
@@ -35,6 +36,31 @@ async def test_a_child_sees_exactly_the_given_environment_and_the_mark(world: Wo
     lines = (await world.output(id_)).decode().splitlines()
     expected = {**ENVIRONMENT, "COLOUR": "grün", "ROTA_ATTEMPT_TOKEN": id_}
     assert dict(line.split("=", 1) for line in lines) == expected
+
+
+async def test_orders_with_different_environments_each_get_exactly_their_own(world: World) -> None:
+    """Also across owners: environments travel as differences."""
+    environments = [
+        {"A": "1", "B": "2", "C": "3"},
+        {"A": "1", "B": "2", "C": "4"},
+        {"A": "1", "B": "2"},
+        {"X": "9"},
+        {},
+    ]
+    keeper, owner = world.keeper, world.owner
+    for generation in ("first", "second"):
+        orders = [an_order(f"{generation}.{n}", "/usr/bin/env", env=env) for n, env in enumerate(environments)]
+        keeper.order(list(reversed(orders)) if generation == "second" else orders)
+        for number, env in enumerate(environments):
+            id_ = f"{generation}.{number}"
+            await owner.ended(id_)
+            lines = (await keeper.read(id_, 0)).data.decode().splitlines()
+            assert dict(line.split("=", 1) for line in lines) == {**env, "ROTA_ATTEMPT_TOKEN": id_}
+        await keeper.detach()
+        owner = world.owner = Owner()
+        successor = await Keeper.adopt(keeper.directory, on_events=owner.take)
+        assert isinstance(successor, Keeper)
+        keeper = world.keeper = successor
 
 
 async def test_arguments_that_are_not_utf8_arrive_byte_for_byte(world: World, id_: str) -> None:
@@ -195,8 +221,9 @@ async def test_failures_of_another_users_command_are_told_like_ones_own(world: W
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
 async def test_another_users_tree_is_killed_as_well(world: World, id_: str) -> None:
-    world.sh(id_, "trap '' TERM; sleep 100 & sleep 100", run_as=RunAs.resolve("nobody"), grace_seconds=0.2)
-    await world.owner.started(id_)
+    script = "trap '' TERM; echo ready; sleep 100 & sleep 100"
+    world.sh(id_, script, run_as=RunAs.resolve("nobody"), grace_seconds=0.2)
+    await world.owner.grown(id_, 6)
     world.keeper.kill(id_, cause="cancelled")
     assert (await world.owner.ended(id_)).signal == signal.SIGKILL
     assert living(id_) == set()

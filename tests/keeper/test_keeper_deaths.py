@@ -21,7 +21,7 @@ from rota.keeper.orders import Ended, Fate, OutputGrew, RunAs, Started
 from rota.keeper.process import entry
 from rota.keeper.process.journal import line_of
 from rota.keeper.process.protocol import PROTO, encode
-from rota.keeper.records import order_line
+from rota.keeper.records import OrderWriter
 from rota.keeper.remains import Remains
 
 DeadOwner = Callable[[str, str], Awaitable[int]]
@@ -324,7 +324,7 @@ async def test_an_owner_that_reads_nothing_neither_blocks_nor_swells_the_keeper(
     stuck.setblocking(True)
     orders = [an_order(f"a.{number}", "head", "-c", "16000", "/dev/zero") for number in range(200)]
     hello = encode({"m": "hello", "proto": PROTO, "epoch": next_epoch(directory)})
-    await asyncio.to_thread(stuck.sendall, b"".join(line + b"\n" for line in [hello, *map(order_line, orders)]))
+    await asyncio.to_thread(stuck.sendall, b"".join(line + b"\n" for line in [hello, *OrderWriter().lines(orders)]))
     await asyncio.wait_for(world.keeper.lost.wait(), 20)
     async with asyncio.timeout(20):
         while (directory / "journal").read_bytes().count(b'"k":"E"') < 200:

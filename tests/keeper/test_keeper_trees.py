@@ -69,7 +69,7 @@ async def test_the_whole_tree_is_killed(world: World, id_: str, script: str) -> 
 
 
 async def test_a_timeout_kills_the_whole_tree(world: World, id_: str) -> None:
-    world.sh(id_, f"trap '' TERM; (setsid {SLEEP} &); {SLEEP}", timeout_seconds=0.3, grace_seconds=0.2)
+    world.sh(id_, f"trap '' TERM; (setsid {SLEEP} &); {SLEEP}", timeout_seconds=0.8, grace_seconds=0.2)
     ended = await world.owner.ended(id_)
     assert (ended.signal, ended.cause, ended.left_running) == (signal.SIGKILL, "timeout", ())
     assert living(id_) == set()

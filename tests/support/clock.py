@@ -25,11 +25,22 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._monotonic
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        if wake is not None and wake.is_set():
+            wake.clear()
+            return
         self._order += 1
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._monotonic + seconds, self._order, woken))
-        await woken
+        slept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._monotonic + seconds, self._order, slept))
+        if wake is None:
+            await slept
+            return
+        woken = asyncio.ensure_future(wake.wait())
+        try:
+            await asyncio.wait({slept, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+        wake.clear()
 
     def advance(self, seconds: float) -> None:
         self._wall += round(seconds * SECOND)

@@ -1,1 +1,1 @@
-"""REST and server-sent events over the use cases. A route reads the words, calls one use case, and writes the answer."""
+"""REST and server-sent events over the use cases: a route reads the words, calls one use case, writes the answer."""

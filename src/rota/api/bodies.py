@@ -162,9 +162,9 @@ async def read_bytes(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def fault_of(model: type[BaseModel] | None, detail: ErrorDetails) -> FieldError:
-    """Put one of pydantic's findings into our words."""
-    path = [part for part in detail["loc"] if part != "[key]"]
+def fault_of(model: type[BaseModel] | None, detail: ErrorDetails, *, skip: int = 0) -> FieldError:
+    """Put one of pydantic's findings into our words; `skip` parts of its location are not the user's."""
+    path = [part for part in detail["loc"][skip:] if part != "[key]"]
     field = ""
     for part in path:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)

@@ -31,7 +31,7 @@ def problem(error: Exception) -> Response:
     request_id = f"req_{os.urandom(8).hex()}"
     if isinstance(error, RequestValidationError):
         # `loc` begins with where the value came from (query, path, header); the field alone is what was typed.
-        error = InvalidInput.of(fault_of(None, {**detail, "loc": detail["loc"][1:]}) for detail in error.errors())
+        error = InvalidInput.of(fault_of(None, detail, skip=1) for detail in error.errors())
     if isinstance(error, HTTPException):
         body = _body("not_found" if error.status_code == 404 else "refused", error.detail, request_id)
         return answer(body, status=error.status_code)

@@ -95,16 +95,18 @@ class LiveView:
         if lines:
             self._console.print(Text("\n".join(lines)), soft_wrap=True)
         if run is not None:
-            room = max(1, self._console.size.height - _ROWS_ABOVE_HOSTS)
-            self._live.update(block(run, self._now(), rows=room), refresh=True)
+            width, height = self._console.size
+            rows = max(1, height - _ROWS_ABOVE_HOSTS)
+            self._live.update(block(run, self._now(), width=width, rows=rows), refresh=True)
 
 
-def block(run: Run, now: Micros, *, rows: int) -> Group:
-    """The run and at most `rows` of its hosts, no line wider than the terminal."""
+def block(run: Run, now: Micros, *, width: int, rows: int) -> Group:
+    """The run and at most `rows` of its hosts, each on one line of a terminal that is `width` columns wide."""
     targets = sorted(run.get("targets", []), key=lambda target: _RANK.get(target["state"], 3))
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("  HOST", "STEP", "STATE", "TIME"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    # Long host names and steps give way before states and times do.
+    for title, most in (("  HOST", width * 2 // 5), ("STEP", width // 4), ("STATE", None), ("TIME", None)):
+        table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
     for target in targets[:rows]:
         table.add_row(*_row(run, target, now))
     parts: list[Text | Table] = [_headline(run, now)]

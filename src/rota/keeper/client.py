@@ -26,6 +26,7 @@ _HELLO_SECONDS = 10.0
 _READ_SECONDS = 30.0
 _STOP_MARGIN_SECONDS = 15.0
 _DYING_TRIES, _DYING_SECONDS = 40, 0.05  # between a keeper's last word and the release of its lock
+_ORDERS_PER_WRITE = 32  # so that the keeper starts the first ones while we write the others
 _REMEMBERED = 10_000  # acknowledged ids whose fate is still known
 
 
@@ -43,7 +44,7 @@ class Keeper(asyncio.Protocol):
         self.superseded = False
         self._on_events = on_events
         self._epoch = 0
-        self._lines = Lines()
+        self._lines, self._writer = Lines(), records.OrderWriter()
         self._transport: asyncio.Transport | None = None
         self._closed = asyncio.Event()
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,9 +108,10 @@ class Keeper(asyncio.Protocol):
     # What the owner wants
 
     def order(self, orders: Sequence[StartOrder]) -> None:
-        """Send orders, all in one write. Each is started at most once, however often it is sent."""
+        """Send orders, at once. Each is started at most once, however often it is sent."""
         self._live.update(one.id for one in orders if one.id not in self._ended)
-        self._send(map(records.order_line, orders))
+        for first in range(0, len(orders), _ORDERS_PER_WRITE):
+            self._send(self._writer.lines(orders[first : first + _ORDERS_PER_WRITE]))
 
     def kill(self, id: str, *, cause: str, grace_seconds: float | None = None) -> None:  # noqa: A002
         """End an attempt's whole tree: TERM, grace (the order's own by default), KILL. Its `Ended` tells the cause.

@@ -27,6 +27,8 @@ def spawn(directory: Path, idle_exit_seconds: float) -> None:
     Its process belongs to init, so it outlives us and is never our zombie. Raises Conflict when the directory has
     had a keeper, Unavailable when the process says why it cannot start, or says nothing.
     """
+    if sys.platform != "linux":
+        raise Unavailable("the keeper needs Linux (epoll, pidfd, /proc)", hint="run the daemon on Linux")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (directory / JOURNAL).exists():
         raise Conflict(

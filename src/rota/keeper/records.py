@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rota.keeper.orders import Ended, OutputSlice, StartFailed, StartOrder
@@ -12,12 +12,36 @@ from rota.keeper.process.protocol import Message, encode
 Record = Mapping[str, Any]  # as parsed, one function away from an event
 
 
-def order_line(order: StartOrder) -> bytes:
+class OrderWriter:
+    """Writes orders for one connection. Environments hardly differ, so each is told as what differs from a base."""
+
+    def __init__(self) -> None:
+        self._base: Mapping[str, str] = {}
+
+    def lines(self, orders: Iterable[StartOrder]) -> Iterator[bytes]:
+        for order in orders:
+            changed = self._difference(order.env)
+            if 2 * len(changed) > len(order.env):
+                self._base = dict(order.env)
+                yield encode({"m": "base", "env": self._base})
+                changed = {}
+            yield _order_line(order, changed)
+
+    def _difference(self, env: Mapping[str, str]) -> dict[str, str | None]:
+        """What to set, and with None what to take away, to get from the base to `env`."""
+        base = self._base
+        changed: dict[str, str | None] = {name: text for name, text in env.items() if base.get(name) != text}
+        if len(env) - len(changed) < len(base):
+            changed.update((name, None) for name in base if name not in env)
+        return changed
+
+
+def _order_line(order: StartOrder, changed: Mapping[str, str | None]) -> bytes:
     message: Message = {
         "m": "start",
         "id": order.id,
         "argv": order.argv,
-        "env": dict(order.env),
+        "env": changed,
         "cwd": order.cwd,
         "umask": order.umask,
         "timeout": order.timeout_seconds,

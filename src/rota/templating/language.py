@@ -51,7 +51,7 @@ class Reading:
     faults: tuple[FieldError, ...] = ()  # field is ""; `check` fills it in
     references: frozenset[str] = frozenset()
     roots: frozenset[str] = frozenset()  # every first name, also the optional ones
-    raws: tuple[frozenset[str], ...] = ()  # for each `| raw`: the names its value is made from
+    raws: tuple[frozenset[str], ...] = ()  # for each `| raw`: the variables that its value is made from
 
 
 def needs_render(text: str) -> bool:
@@ -267,7 +267,7 @@ class _Walk:
             self._fault(piece, "`raw` takes no arguments")
 
     def expression(self, node: nodes.Node, depth: int = 1) -> set[str]:
-        """Check an expression; give the first names that it is made from."""
+        """Check an expression; give the variables that it is made from, as `name` or `name.item`."""
         if depth > DEEPEST:
             self._fault(node, "is nested too deep", f"at most {DEEPEST} levels")
             return set()
@@ -277,9 +277,9 @@ class _Walk:
         self._names(node)
         if isinstance(node, nodes.Const) and isinstance(node.value, str):
             node.value = node.value.replace(_CARRIAGE_RETURN, "\r")
-        found = {node.name} if isinstance(node, nodes.Name) else set()
-        for child in node.iter_child_nodes():
-            found |= self.expression(child, depth + 1)
+        within = {name for child in node.iter_child_nodes() for name in self.expression(child, depth + 1)}
+        spelled = next(_spelled(node), "")
+        found = {spelled} if spelled else within  # of `vars.x` not also `vars`
         if self.faults:
             return found  # no tree will come of it, and it may be too deep to rewrite
         if isinstance(node, nodes.Not):
@@ -320,7 +320,7 @@ class _Walk:
         self._fault(node, message, expected)
 
     def _fault(self, node: nodes.Node, message: str, expected: str = "") -> None:
-        line = f" (line {node.lineno})" if node.lineno > 1 else ""
+        line = f" (line {node.lineno})" if (node.lineno or 1) > 1 else ""  # some of Jinja's nodes have none
         self.faults.append(FieldError(field="", message=message + line, expected=expected))
 
 

@@ -7,6 +7,7 @@ reason; all that were behind it go to its replacement. There is no background ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -28,7 +29,7 @@ from rota.templating.quoting import Quoting
 CPU_SECONDS: Final = 1.0
 MEMORY: Final = 64 * 1024 * 1024  # bytes that one render may add
 WALL_SECONDS: Final = 15.0  # a child that is stopped, or starved, is given up
-MOST_STARTS: Final = 3  # in a row, without one answer
+MOST_DEATHS: Final = 3  # of a child at one request, by no limit of ours: the first may be an accident
 
 # The root is an argument, so that -I (no PYTHONPATH, no current folder, no user site) still finds this package.
 _ROOT: Final = str(Path(rota.__file__).resolve().parent.parent)
@@ -44,7 +45,10 @@ class Field:
 
 
 class _Requeue(Exception):
-    """The child ended before it came to this request, which is not to blame."""
+    """The child ended without an answer, and not by a limit. `at_hand`: it was working on this very request."""
+
+    def __init__(self, *, at_hand: bool) -> None:
+        self.at_hand = at_hand
 
 
 class Renderer:
@@ -119,11 +123,13 @@ class Renderer:
         """Send a request, with the variables that it names and the names of all; give the reply's values."""
         named = {name: value for name, value in variables.items() if name in roots}
         line = json.dumps({**request, "variables": named, "known": list(variables)}).encode() + b"\n"
-        for _ in range(MOST_STARTS):
+        deaths = 0
+        while deaths < MOST_DEATHS:
             child = await self._living()
             try:
                 reply = await child.ask(line)
-            except _Requeue:
+            except _Requeue as ended:
+                deaths += ended.at_hand
                 continue
             if "faults" in reply:
                 where = "when" if "when" in request else ""
@@ -131,7 +137,7 @@ class Renderer:
             if "failed" in reply:
                 raise InvalidInput.of([self._too_costly(str(reply["failed"]), request)])
             return reply
-        raise Unavailable("the template process ended again and again before it answered", hint="see the daemon's log")
+        raise InvalidInput.of([self._too_costly(f"{deaths} times", request)])
 
     def _too_costly(self, reason: str, request: Mapping[str, Any]) -> FieldError:
         """`reason` is what the child or its end said."""
@@ -160,7 +166,7 @@ class Renderer:
 def _faults(name: str, field: Field, tainted: frozenset[str]) -> list[FieldError]:
     faults = language.check(field.text, where=name, quoting=field.quoting)
     for names in language.read(field.text, field.quoting).raws:
-        if pasted := sorted(names & tainted):
+        if pasted := sorted(name for name in names if name.split(".")[0] in tainted):
             message = f"`| raw` is refused on `{pasted[0]}`, whose value comes from an output"
             faults.append(FieldError(field=name, message=message, expected="the value quoted: without `| raw`"))
     return faults
@@ -204,7 +210,7 @@ class _Child(asyncio.SubprocessProtocol):
     async def ask(self, line: bytes) -> dict[str, Any]:
         """Send one line; give its reply, or `{"failed": why}` where it ended the child. Raises _Requeue."""
         if self.ended.done():
-            raise _Requeue
+            raise _Requeue(at_hand=False)
         waiting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
@@ -214,7 +220,7 @@ class _Child(asyncio.SubprocessProtocol):
         return await waiting
 
     async def close(self) -> None:
-        self._transport.kill()
+        self._kill()
         await asyncio.shield(self.ended)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -228,20 +234,20 @@ class _Child(asyncio.SubprocessProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The process has ended and its pipes are empty (`process_exited` does not promise the second).
 
-        Blame the request at hand; the others go elsewhere. A child that ends by itself (0) blames nobody.
+        The request at hand is to blame where a limit ended it; the others go to another child. A child that ends by
+        itself (0) does so after an answer, and blames nobody.
         """
         self._set_alarm(off=True)
         code = self._transport.get_returncode()
         self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
-        if self._waiting and code != 0:
-            reason = "wall" if self._late else str(code)
-            self._answer(self._waiting.popleft(), {"failed": reason})
-        while self._waiting:
-            waiting = self._waiting.popleft()
+        if self._waiting and (self._late or code == -signal.SIGPROF):
+            self._answer(self._waiting.popleft(), {"failed": "wall" if self._late else str(code)})
+        for at, waiting in enumerate(self._waiting):
             if not waiting.done():
-                waiting.set_exception(_Requeue())
+                waiting.set_exception(_Requeue(at_hand=at == 0 and code != 0))
+        self._waiting.clear()
 
     def _answer(self, waiting: asyncio.Future[dict[str, Any]], reply: dict[str, Any]) -> None:
         if not waiting.done():  # whoever asked may have been cancelled meanwhile
@@ -257,4 +263,8 @@ class _Child(asyncio.SubprocessProtocol):
 
     def _give_up(self) -> None:
         self._late = True
-        self._transport.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it ended already
+            self._transport.kill()

@@ -24,6 +24,7 @@ OWNER_FILE = "owner"  # in a keeper's folder: who it belongs to now
 GRACE_SECONDS = 10.0
 READ_BYTES = 65_536  # of the output, what an action may look at
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # nothing else of the daemon's environment reaches a child
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class KeeperLostError(Exception):
@@ -52,6 +53,8 @@ class LocalConnector:
         self._adopted: list[Keeper | Remains] = []
         self._early: dict[str, Ended | StartFailed] = {}  # results of adopted attempts nobody has asked for yet
         self._watchers: set[asyncio.Task[None]] = set()
+        self._account = _own_account()
+        self._inherited = {"PATH": _PATH} | {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
     # Carrying out
 
@@ -67,13 +70,19 @@ class LocalConnector:
                 self._watch(keeper)
 
     async def execute(
-        self, order: Order, *, token: str, base: Mapping[str, str], timeout_seconds: float | None, grew: Callable[[int], None]
+        self,
+        order: Order,
+        *,
+        token: str,
+        base: Mapping[str, str],
+        timeout_seconds: float | None,
+        grew: Callable[[int], None],
     ) -> Exit:
         """Carry `order` out and say how it ended. `token` names the attempt for ever: a second order with it does
         nothing. `base` is environment under the order's own. Raises KeeperLostError."""
         command = command_for(order) if isinstance(order, FileOp) else order
         try:
-            start = self._start_order(command, token, base, timeout_seconds)
+            start = await self._start_order(command, token, base, timeout_seconds)
         except RotaError as error:
             return Exit(failure=str(error))
         if self._keeper is None or self._keeper.lost.is_set():
@@ -165,7 +174,8 @@ class LocalConnector:
                 continue
             if isinstance(keeper, Keeper) and not keeper.lost.is_set():
                 await keeper.stop(grace_seconds=1.0)
-            await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+            if not any(flight.keeper is keeper for flight in self._flights.values()):
+                await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
 
     # Inside
 
@@ -175,17 +185,22 @@ class LocalConnector:
     def _holder(self, token: str) -> Keeper | Remains | None:
         return next((k for k in self._adopted if k.fate(token) not in {Fate.NEVER_STARTED, Fate.GONE}), None)
 
-    def _start_order(self, command: Command, token: str, base: Mapping[str, str], timeout: float | None) -> StartOrder:
-        run_as = RunAs.resolve(command.run_as) if command.run_as else None
-        env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        env.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        env |= run_as.environment() if run_as else _own_account()
-        env |= base
-        env |= command.env
+    async def _start_order(
+        self, command: Command, token: str, base: Mapping[str, str], timeout_seconds: float | None
+    ) -> StartOrder:
+        # A name service may take its time, so that is looked up in a thread; without `run_as` nothing is.
+        run_as = await asyncio.to_thread(RunAs.resolve, command.run_as) if command.run_as else None
+        account = run_as.environment() if run_as else self._account
         return StartOrder(
-            id=token, argv=command.argv, env=env, cwd=command.cwd or (run_as.home if run_as else env["HOME"]),
-            run_as=run_as, stdin=command.stdin, timeout_seconds=timeout_seconds, grace_seconds=GRACE_SECONDS,
-        )  # fmt: skip
+            id=token,
+            argv=command.argv,
+            env={**self._inherited, **account, **base, **command.env},
+            cwd=command.cwd or account["HOME"],
+            run_as=run_as,
+            stdin=command.stdin,
+            timeout_seconds=timeout_seconds,
+            grace_seconds=GRACE_SECONDS,
+        )
 
     def _send(self) -> None:
         orders, self._orders = self._orders, []
@@ -244,15 +259,30 @@ class LocalConnector:
         return b"".join(pieces)
 
     def _watch(self, keeper: Keeper) -> None:
-        async def until_lost() -> None:
-            await keeper.lost.wait()
-            for flight in list(self._flights.values()):
-                if flight.keeper is keeper and not flight.end.done():
-                    flight.end.set_exception(KeeperLostError())
-
-        task = asyncio.get_running_loop().create_task(until_lost())
+        task = asyncio.get_running_loop().create_task(self._until_lost(keeper))
         self._watchers.add(task)
         task.add_done_callback(self._watchers.discard)
+
+    async def _until_lost(self, keeper: Keeper) -> None:
+        """When a keeper dies, what it wrote down still counts; everything else it held is lost."""
+        await keeper.lost.wait()
+        if keeper in self._adopted:
+            self._adopted.remove(keeper)
+        results: dict[str, Ended] = {}
+        remains: Remains | None = None
+        if not keeper.superseded:
+            found = await Keeper.adopt(keeper.directory, on_events=self._take)
+            if isinstance(found, Remains):
+                remains = found
+                self._adopted.append(remains)
+                results = {end.id: end for end in remains.results}
+        for token, flight in self._flights.items():
+            if flight.keeper is keeper and not flight.end.done():
+                flight.keeper = remains
+                if token in results:
+                    flight.end.set_result(results[token])
+                else:
+                    flight.end.set_exception(KeeperLostError())
 
 
 def _own_account() -> dict[str, str]:

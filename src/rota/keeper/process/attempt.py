@@ -27,15 +27,17 @@ class Attempt:
         "status", "reaped_tick", "ended_at", "cpu", "rss", "lingering", "lingered", "left",
     )  # fmt: skip
 
-    def __init__(self, order: Message, outputs: str) -> None:
+    def __init__(self, order: Message, outputs: str, base: dict[str, str]) -> None:
         self.id = str(order["id"])
         if "/" in self.id:
             raise ValueError("an id names a file")
         self.argv = _strings(order["argv"])
-        env = order["env"]
-        if not isinstance(env, dict) or not self.argv:
+        changes = order["env"]
+        if not isinstance(changes, dict) or not self.argv:
             raise ValueError("an order needs argv and env")
-        self.env: dict[str, str] = env
+        self.env: dict[str, str] = {**base, **changes}
+        for name in [name for name, text in changes.items() if text is None]:
+            del self.env[name]
         self.cwd = str(order["cwd"])
         self.umask = _integer(order["umask"])
         timeout = order["timeout"]

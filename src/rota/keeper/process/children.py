@@ -35,6 +35,7 @@ class Children:
     def __init__(self, outputs: str, loop: Loop, journal: Journal, door: Door) -> None:
         self._outputs, self._loop, self._journal, self._door = outputs, loop, journal, door
         self._spawner = Spawner()
+        self._base: dict[str, str] = {}
         self._queue: deque[Attempt] = deque()
         self._paused = self._closed = False
         self._attempts: dict[str, Attempt] = {}  # queued, running or ending
@@ -70,8 +71,12 @@ class Children:
         elif self._closed:
             self._refuse(attempt, errno.ESHUTDOWN, "cancelled", "the keeper is stopping")
         else:
-            self._attempts[attempt] = new = Attempt(order, self._outputs)
+            self._attempts[attempt] = new = Attempt(order, self._outputs, self._base)
             self._queue.append(new)
+
+    def set_base(self, env: Message) -> None:
+        """The environment from which later orders differ."""
+        self._base = {name: str(text) for name, text in env.items()}
 
     def kill(self, attempt_id: str, cause: str, grace: float | None) -> None:
         """End an attempt's tree, or take its order back. Nothing happens when it has ended already."""

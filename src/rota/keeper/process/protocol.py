@@ -2,7 +2,9 @@
 
 Owner → keeper, `m` is the kind:
   hello  {proto, epoch}                     first line of a connection; a lower epoch than the last is refused
-  start  {id, argv, env, cwd, umask, timeout, grace, head, tail, end_leftovers, stdin?, user?}
+  base   {env}                              the environment that later orders change
+  start  {id, argv, env: {name: text|null}, cwd, umask, timeout, grace,
+          head, tail, end_leftovers, stdin?, user?}
   kill   {id, cause, grace|null}            takes a queued start back, too
   ack    {ids}                              results may be forgotten
   read   {n, id, offset, limit}             answered by `slice`; only while the output is small, or unknown where

@@ -94,12 +94,16 @@ class Service:
 
     def _owner_changed(self) -> None:
         if self.door.owner is not None:
+            self.children.set_base({})  # the last one's is unknown to it
             self.children.report_again()
 
     def _obey(self, message: Message) -> None:
         match message["m"]:
             case "start":
                 self.children.order(message)
+            case "base":
+                env = message["env"]
+                self.children.set_base(env if isinstance(env, dict) else {})
             case "ack":
                 ids = message["ids"]
                 self.children.acknowledge([str(one) for one in ids] if isinstance(ids, list) else [])
