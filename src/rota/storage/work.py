@@ -37,7 +37,8 @@ class Assignment:
     changed: bool | None = None  # whether any step so far changed something
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# AttemptEnd and Report are not `frozen`: one of each is made for every attempt, and freezing triples what that costs.
+@dataclass(slots=True, kw_only=True)
 class AttemptEnd:
     """The verdict on one attempt, as its row will say. `registered` is JSON text."""
 
@@ -60,7 +61,7 @@ class TargetEnd:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
     """One attempt is over. Then either the target is (`end`), or it goes on with another attempt (`then`)."""
 

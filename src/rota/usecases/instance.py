@@ -1,0 +1,31 @@
+"""What this Rota is, and whether anything will fire."""
+
+from __future__ import annotations
+
+from rota.domain.authorize import Principal, Verb, authorize
+from rota.domain.instant import format_rfc3339
+from rota.ports import Tx
+from rota.storage import jobs
+from rota.usecases import resources, shapes
+from rota.usecases.context import Context
+
+
+async def describe(ctx: Context, principal: Principal) -> shapes.Instance:
+    authorize(principal, Verb.READ, "instance")
+    info = ctx.info
+
+    def read(tx: Tx) -> shapes.Instance:
+        total, enabled = jobs.count_jobs(tx)
+        soonest = jobs.next_due(tx)
+        return {
+            "version": info.version,
+            "home": info.home,
+            "instance_id": info.instance_id,
+            "in_process": info.in_process,
+            "daemon": resources.daemon(info.daemon),
+            "jobs": {"total": total, "enabled": enabled},
+            "next": None if soonest is None else {"job": soonest[0], "at": format_rfc3339(soonest[1])},
+            "zone": info.zone,
+        }
+
+    return await ctx.store.read(read)
