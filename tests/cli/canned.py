@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 Json = Any
-TESTS = Path(__file__).parents[1]
-SRC = TESTS.parent / "src"
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src"
 
 
 @dataclass
@@ -68,7 +68,7 @@ def environment(home: Path, **env: str) -> dict[str, str]:
         "ROTA_HOME": str(home),
         "TZ": "UTC",
         "PYTHONIOENCODING": "utf-8",
-        "PYTHONPATH": f"{SRC}:{TESTS}",
+        "PYTHONPATH": f"{SRC}:{ROOT}",
         **env,
     }
 

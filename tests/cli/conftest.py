@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.canned import Canned, serving
+from tests.cli.canned import Canned, serving
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import asyncio
 import json
 import sys
 
-from cli.canned import Json, a_run, a_target, output  # found by PYTHONPATH
 from rota.cli.session import Session, out
 from rota.cli.watch import watch
 from rota.client.api import Client
 from rota.client.inprocess import InProcessTransport, Message, Receive, Send, loop_in_thread
+from tests.cli.canned import Json, a_run, a_target, output  # found by PYTHONPATH
 
 STUBBORN = sys.argv[1] == "stubborn"
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.canned import Canned, a_daemon, a_job, environment, rota
+from rota.cli.connect import connect
+from rota.domain.errors import Unavailable
+from rota.instance import Instance
+from tests.cli.canned import Canned, a_daemon, a_job, environment, rota
 
 
 @pytest.mark.parametrize(
@@ -71,13 +74,28 @@ def test_without_an_instance_looking_says_what_to_start_and_makes_nothing(home: 
     assert not (home / "none").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_store_of_somebody_else_is_not_opened_in_process(home: Path) -> None:
+def test_a_store_of_somebody_else_is_not_opened_in_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "rota.db").touch()
-    os.chown(home, 12345, 12345)
-    done = rota("schedule", "list", home=home)
-    assert done.returncode == 6
-    assert "uid 12345" in done.stderr
+    # Only root can give a file away, so the kernel's other answer is the one to bend.
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    instance = Instance(home=home, kind="option")
+    with (
+        pytest.raises(Unavailable, match=f"belongs to uid {home.stat().st_uid}"),
+        connect(instance, may_create=True, say=pytest.fail),
+    ):
+        pass
+
+
+def test_a_home_nobody_may_look_into_is_unavailable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: socket.socket, address: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    with (
+        pytest.raises(Unavailable, match="may not use the socket"),
+        connect(Instance(home=home, kind="option"), may_create=True, say=pytest.fail),
+    ):
+        pass
 
 
 def test_a_server_is_refused_honestly(home: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.canned import Canned, a_daemon, a_job, environment, rota
 from rota.cli.command import GLOBAL_OPTIONS, Group
 from rota.cli.main import rota as root
+from tests.cli.canned import Canned, a_daemon, a_job, environment, rota
 
 HEAVY = {
     "pydantic", "sqlalchemy", "fastapi", "starlette", "rich", "uvicorn", "asyncio", "ruamel", "jinja2", "alembic",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cli.canned import (
+from tests.cli.canned import (
     Canned,
     a_daemon,
     a_job,

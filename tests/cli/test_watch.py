@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from cli.canned import (
+from tests.cli.canned import (
     Canned,
     Events,
     Json,
@@ -120,7 +121,7 @@ def test_no_wait_leaves_the_run_to_the_daemon(daemon: Canned) -> None:
 
 
 def test_a_daemon_that_restarts_is_waited_for_and_nothing_is_shown_twice(daemon: Canned) -> None:
-    lives = iter(
+    lives: Iterator[Events | tuple[int, Json]] = iter(
         [
             Events([output(1, "web-1", "before\n")]),
             (503, {"code": "unavailable", "message": "stopping"}),
@@ -376,9 +377,13 @@ def test_schedule_cancel_asks_each_unfinished_run_to_stop(daemon: Canned) -> Non
     daemon.on("GET", "/jobs/daily-backup", (200, a_job()))
     running = a_run(state="running", id="run_aaaaaaaaaaaaaaaa")
     daemon.on("GET", "/runs", (200, {"items": [running, a_run()], "next": None}))
+    # The second ends while the first is being asked.
+    daemon.on("POST", f"/runs/{RUN}/cancel", (409, {"code": "conflict", "message": "it has ended already"}))
+    daemon.on("GET", f"/runs/{RUN}", (200, a_run()))
     daemon.on("POST", "/runs/run_aaaaaaaaaaaaaaaa/cancel", (200, running))
     done = daemon.rota("schedule", "cancel", "daily-backup")
-    assert done.stdout == "run_aaaaaaaa asked to cancel; it is running\n"
+    assert done.stdout == "run_aaaaaaaa is being cancelled\nrun_00112233 success\n"
+    assert daemon.asked("GET", "/runs").query["state"] == "waiting,queued,running"
 
 
 def test_run_sends_what_was_typed(daemon: Canned) -> None:

@@ -35,10 +35,10 @@ class AsgiClient:
         method: str,
         path: str,
         body: object = None,
+        query: Mapping[str, object] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
-        **query: object,
     ) -> Answer:
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         messages: list[Message] = []
@@ -54,25 +54,27 @@ class AsgiClient:
         async def send(message: Message) -> None:
             messages.append(message)
 
-        await self._app(self._scope(method, path, query, headers or {}), receive, send)
+        await self._app(self._scope(method, path, query or {}, headers or {}), receive, send)
         start, *rest = messages
         found = {name.decode(): value.decode() for name, value in start["headers"]}
         return Answer(start["status"], found, b"".join(message.get("body", b"") for message in rest))
 
     async def get(self, path: str, **query: object) -> Answer:
-        return await self.request("GET", path, **query)
+        return await self.request("GET", path, None, query)
 
     async def post(self, path: str, body: object = None, **query: object) -> Answer:
-        return await self.request("POST", path, body, **query)
+        return await self.request("POST", path, body, query)
 
     async def patch(self, path: str, body: object = None, **query: object) -> Answer:
-        return await self.request("PATCH", path, body, **query)
+        return await self.request("PATCH", path, body, query)
 
     async def delete(self, path: str) -> Answer:
         return await self.request("DELETE", path)
 
     @asynccontextmanager
-    async def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(
+        self, path: str, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The pieces of an answer as they are sent. Leaving the context is the client hanging up."""
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         gone, given = asyncio.Event(), False
@@ -95,14 +97,15 @@ class AsgiClient:
             while (piece := await pieces.get()) is not None:
                 yield piece
 
+        async def serve() -> None:
+            await self._app(self._scope("GET", path, {}, headers or {}), receive, send)
+
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._app(self._scope("GET", path, {}, headers or {}), receive, send))
+            tasks.create_task(serve())
             yield read()
             gone.set()
 
-    def _scope(
-        self, method: str, path: str, query: Mapping[str, object], headers: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _scope(self, method: str, path: str, query: Mapping[str, object], headers: Mapping[str, str]) -> dict[str, Any]:
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

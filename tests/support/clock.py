@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from typing import Any
 
 from rota.domain.instant import SECOND, Micros, parse_rfc3339
 
@@ -36,8 +37,9 @@ class ManualClock:
             await slept
             return
         woken = asyncio.ensure_future(wake.wait())
+        either: set[asyncio.Future[Any]] = {slept, woken}
         try:
-            await asyncio.wait({slept, woken}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
         wake.clear()

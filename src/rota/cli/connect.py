@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rota.client.api import Client
 from rota.client.unix import UnixTransport
-from rota.domain.errors import Unavailable
+from rota.domain.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from rota.instance import Instance
@@ -34,10 +34,15 @@ def connect(instance: Instance, *, may_create: bool, say: Callable[[str], None])
             hint="leave out --server and ROTA_SERVER, and name a folder with --home",
         )
     transport = UnixTransport(instance.socket)
-    if _is_served(instance, transport):
+    try:
+        served = _is_served(instance, transport)
+        exists = served or instance.exists
+    except Refused as error:  # somebody else's: for this user there is nothing to reach there
+        raise Unavailable(error.happened, expected=error.expected, hint=error.hint) from error
+    if served:
         yield Client(transport)
         return
-    _check_own_store(instance, may_create=may_create, say=say)
+    _check_own_store(instance, exists=exists, may_create=may_create, say=say)
     yield from _in_process(instance)
 
 
@@ -56,8 +61,8 @@ def _is_served(instance: Instance, transport: UnixTransport) -> bool:
     return True
 
 
-def _check_own_store(instance: Instance, *, may_create: bool, say: Callable[[str], None]) -> None:
-    if not instance.exists:
+def _check_own_store(instance: Instance, *, exists: bool, may_create: bool, say: Callable[[str], None]) -> None:
+    if not exists:
         if not may_create:
             raise Unavailable(
                 f"there is no Rota instance in {instance.home}",

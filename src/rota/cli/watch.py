@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from rota.cli.emit import emit
@@ -16,7 +17,7 @@ from rota.cli.session import Session, out, say
 from rota.cli.texts import short_id, summary
 from rota.cli.words import EXIT_OF_STATE, status_word
 from rota.client.api import Client, Snapshot, Wrote
-from rota.domain.errors import Unavailable
+from rota.domain.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from rota.usecases.shapes import Output, Run
@@ -63,12 +64,12 @@ def watch(session: Session, client: Client, run: Run) -> int:
                     return _leave(client, run, view)
                 interrupted = True
                 view.say("Cancelling the run, as it is carried out by this command. Ctrl-C again leaves at once.")
-                client.cancel_run(run["id"])
+                _cancel(client, run)
             except BrokenPipeError:
                 if not client.in_process:
                     raise
                 view = Silent()  # nobody reads on; as in any pipeline, that ends the work
-                client.cancel_run(run["id"])
+                _cancel(client, run)
     finally:
         view.close()
     emit(session, final, people=lambda: out("\n".join(summary(final, session.now()))), name="id")
@@ -108,6 +109,11 @@ def _to_the_end(client: Client, run_id: str, view: View, progress: _Progress) ->
                     hint=f"rota daemon status, and then: rota runs show {short_id(run_id)}",
                 ) from None
             time.sleep(_PAUSE_SECONDS)
+
+
+def _cancel(client: Client, run: Run) -> None:
+    with suppress(Conflict):  # it has ended meanwhile
+        client.cancel_run(run["id"])
 
 
 def _leave(client: Client, run: Run, view: View) -> int:

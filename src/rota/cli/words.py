@@ -16,7 +16,7 @@ _STATUS: Mapping[str, str] = {
 _LAST_RUN: Mapping[str, str] = {"succeeded": "OK", "failed": "FAIL"}
 _STATE_OF_WORD = {word: state for state, word in _STATUS.items()}
 
-UNFINISHED = frozenset({"waiting", "queued", "running"})
+UNFINISHED = ("waiting", "queued", "running")
 
 # Exit codes, DESIGN §4. A cancelled run did not do what was asked, so it counts as failed.
 EXIT_OF_STATE: Mapping[str, int] = {
@@ -51,6 +51,11 @@ def status_word(state: str) -> str:
 def state_of(word: str) -> str:
     """The state that a printed word stands for; a state's own name is left alone."""
     return _STATE_OF_WORD.get(word, word)
+
+
+def states_of(words: str) -> str:
+    """The same for several with commas, as the API takes them."""
+    return ",".join(state_of(word.strip()) for word in words.split(","))
 
 
 def last_run_word(state: str) -> str:

@@ -110,7 +110,7 @@ class Client:
     # runs
 
     def runs(self, *, job: str | None = None, state: str | None = None, limit: int) -> shapes.RunPage:
-        """Newest first."""
+        """Newest first. `state` may be several with commas; `job` may have been deleted."""
         page: shapes.RunPage = self._get("/runs", job=job, state=state, limit=limit)
         return page
 

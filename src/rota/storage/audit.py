@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import desc, select
@@ -22,7 +23,7 @@ class Entry(NamedTuple):
     detail: dict[str, Json]
 
 
-def record(tx: Tx, principal: str, verb: str, subject: str, detail: dict[str, Json] | None = None) -> None:
+def record(tx: Tx, principal: str, verb: str, subject: str, detail: Mapping[str, object] | None = None) -> None:
     """Add one row as of `tx.at`."""
     text = json.dumps(detail, ensure_ascii=False) if detail else None
     insert_row(tx, tables.audit, (tx.take_ids("audit"), tx.at, principal, verb, subject, text))

@@ -112,7 +112,7 @@ def members_of(tx: Tx, selector: str | None) -> tuple[Member, ...]:
 def target_set_for(tx: Tx, selector: str | None) -> TargetSetRow:
     """Freeze the hosts that `selector` picks now; None is the controller alone. Raises InvalidInput."""
     members = members_of(tx, selector)
-    content: list[Json] = [[member.host, member.host_version_id, member.connector] for member in members]
+    content = _content(members)
     content_digest = digest(content)
     row = tx.driver.execute("SELECT id FROM target_set WHERE digest = ?", (content_digest,)).fetchone()
     if row is not None:
@@ -120,6 +120,15 @@ def target_set_for(tx: Tx, selector: str | None) -> TargetSetRow:
     set_id = tx.take_ids("target_set")
     insert_row(tx, tables.target_set, (set_id, content_digest, len(members), canonical(content)))
     return TargetSetRow(set_id, content_digest, members)
+
+
+def digest_of(members: Sequence[Member]) -> str:
+    """The digest that a target set of these members has, stored or not."""
+    return digest(_content(members))
+
+
+def _content(members: Sequence[Member]) -> list[Json]:
+    return [[member.host, member.host_version_id, member.connector] for member in members]
 
 
 def get_plan(tx: Tx, plan_id: int) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, select, update
@@ -231,11 +230,11 @@ def count_runs(tx: Tx, job_id: int) -> int:
     return int(tx.execute(select(func.count()).where(tables.run.c.job_id == job_id)).scalar_one())
 
 
-def version_numbers(tx: Tx, version_ids: Sequence[int]) -> dict[int, int]:
-    """Row id of a version -> its number."""
+def spec_of_version(tx: Tx, version_id: int) -> JobSpec:
+    """What one version says."""
     version = tables.job_version.c
-    rows = tx.execute(select(version.id, version.number).where(version.id.in_(version_ids)))
-    return {row.id: row.number for row in rows}
+    text = tx.execute(select(version.spec).where(version.id == version_id)).scalar_one()
+    return JobSpec.from_dict(json.loads(text))
 
 
 def _content(spec: JobSpec) -> tuple[str, str]:

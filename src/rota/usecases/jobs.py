@@ -11,7 +11,6 @@ from rota.domain.ids import Kind, public
 from rota.domain.instant import SECOND
 from rota.domain.job import JobSpec
 from rota.domain.reasons import EXPLANATIONS, Reason
-from rota.domain.step import Json
 from rota.ports import RunRequest, Tx
 from rota.storage import audit, jobs, runs
 from rota.storage.freeze import plan_for, target_set_for
@@ -268,7 +267,7 @@ def _save(tx: Tx, principal: Principal, row: JobRow, spec: JobSpec, changes: lis
     why = f"{principal.name} {_done(row, spec)} the schedule before a daemon planned them"
     saved = jobs.save_version(tx, row, spec, principal.name, why=why)
     if any(change["field"] != "enabled" for change in changes):
-        fields: dict[str, Json] = {change["field"]: [change["old"], change["new"]] for change in changes}
+        fields = {change["field"]: [change["old"], change["new"]] for change in changes}
         audit.record(tx, principal.name, "update", subject(row), {"version": saved.version, "changes": fields})
     if row.enabled != spec.enabled:
         audit.record(tx, principal.name, "enable" if spec.enabled else "disable", subject(row), {"name": spec.name})

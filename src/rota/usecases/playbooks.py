@@ -221,7 +221,8 @@ def _differences(tx: Tx, files: Mapping[str, _File]) -> _Differences:
 def _bring_in_line(tx: Tx, files: Mapping[str, _File]) -> Synced:
     differences = _differences(tx, files)
     known = set(library.playbook_names(tx))
-    new, changed = [], []
+    new: list[str] = []
+    changed: list[str] = []
     for file, playbook, text in differences.put:
         item = library.put_playbook(tx, name=playbook.name, digest=playbook.digest, text=text, source=f"file:{file}")
         audit.record(tx, FOLDER, "import", _subject(item), {"name": item.name, "digest": item.digest, "file": file})

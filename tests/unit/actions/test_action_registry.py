@@ -33,7 +33,8 @@ def test_an_unknown_parameter_is_refused_by_each_kind(kind: str) -> None:
 
 def test_all_faults_are_told_at_once() -> None:
     params: dict[str, Json] = {
-        "comand": "ls", "argv": ["{{ x() }}", 3], "env": {"ROTA_X": "1", "A B": "2", "C": "{{ d | lowr }}"}, "cwd": "here",
+        "comand": "ls", "argv": ["{{ x() }}", 3],
+        "env": {"ROTA_X": "1", "A B": "2", "C": "{{ d | lowr }}"}, "cwd": "here",
     }  # fmt: skip
     faults = {fault.field: fault.message for fault in registry.check("shell", params)}
     assert faults == {

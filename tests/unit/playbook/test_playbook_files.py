@@ -124,7 +124,8 @@ def test_all_faults_of_a_file_are_told_at_once(path: Path) -> None:
         ("[" * 100_000, "nested too deep"),
         ("a: &a [*a]", "no finished anchor"),
         ("a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(8)), "too many values"),
+            f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(8)),
+         "too many values"),
         ("a: &a " + "x" * 100_000 + "\nb: [" + ",".join(["*a"] * 50) + "]", "too much text"),
         ("a: " + "x" * 1_100_000, "longer than"),
         ("a: [1", "not YAML"),

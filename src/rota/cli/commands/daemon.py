@@ -63,19 +63,21 @@ def install(session: Session, platform: Literal["systemd", "launchd"], print_onl
     out(render(platform, session.instance).rstrip("\n"))
     if sys.stdout.isatty() and not print_only:
         say("\nNothing was installed. To install it:")
-        say("\n".join(f"  {command}" for command in _INSTALL[platform]))
+        say("\n".join(f"  {command}" for command in _how_to_install(platform)))
 
 
-_INSTALL = {
-    "systemd": (
-        "rota daemon install > ~/.config/systemd/user/rota.service",
-        "systemctl --user enable --now rota.service",
-    ),
-    "launchd": (
-        "rota daemon install > ~/Library/LaunchAgents/rota.daemon.plist",
-        "launchctl load ~/Library/LaunchAgents/rota.daemon.plist",
-    ),
-}
+def _how_to_install(platform: Literal["systemd", "launchd"]) -> tuple[str, str]:
+    """Root's service is the system's, anybody else's is their own."""
+    from rota.daemon.units import save_path
+
+    root = os.geteuid() == 0
+    path = save_path(platform, as_root=root)
+    systemctl = "systemctl" if root else "systemctl --user"
+    start = {
+        "systemd": f"{systemctl} daemon-reload && {systemctl} enable --now rota",
+        "launchd": f"launchctl load {path}",
+    }
+    return f"rota daemon install > {path}", start[platform]
 
 
 @daemon.command("status", example="rota daemon status")

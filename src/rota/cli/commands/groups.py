@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from rota.cli.command import Group
@@ -9,6 +12,9 @@ from rota.cli.emit import emit
 from rota.cli.options import dry_run
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
+
+if TYPE_CHECKING:
+    from rota.client.api import Body
 
 _NOT_REMOVED = 7
 
@@ -35,17 +41,19 @@ def list_(session: Session) -> None:
     emit(session, page, people=people)
 
 
-@groups.command("add", example="rota groups add web")
+@groups.command("add", example="rota groups add web --host web-1 --host web-2")
 @click.argument("name")
+@click.option("--host", "hosts", metavar="HOST", multiple=True, help="A host that is in it; may be repeated.")
 @dry_run
 @click.pass_obj
-def add(session: Session, name: str, dry_run: bool) -> None:
-    """Make a group. Hosts join it with: rota hosts update HOST --group NAME."""
+def add(session: Session, name: str, hosts: Sequence[str], dry_run: bool) -> None:
+    """Make a group. Hosts can join it later: rota hosts update HOST --group NAME."""
+    body: Body = {"name": name, **({"hosts": [*hosts]} if hosts else {})}
     if dry_run:
-        out(f'Group "{name}" would be added')
+        emit(session, body, people=lambda: out(f'Group "{name}" would be added'))
         return
     with session.client() as client:
-        group = client.add_group({"name": name})
+        group = client.add_group(body)
     emit(session, group, people=lambda: out(f'Group "{group["name"]}" added'))
 
 

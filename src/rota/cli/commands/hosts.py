@@ -51,7 +51,7 @@ def list_(session: Session) -> None:
         if rows:
             out(render(titles, rows, width=session.terminal_width))
         else:
-            say("No hosts. Add this machine: rota hosts add local")
+            say("No hosts. Add one: rota hosts add NAME")
 
     emit(session, page, people=people)
 
@@ -66,7 +66,7 @@ def show(session: Session, name: str) -> None:
     emit(session, host, people=lambda: out("\n".join(labelled(_rows(host)))))
 
 
-@hosts.command("add", example="rota hosts add web-1 --tag env=prod --group web")
+@hosts.command("add", example="rota hosts add web-1 --tag env=prod")
 @click.argument("name")
 @click.option("--connector", metavar="KIND", default="local", show_default=True, help="How it is reached.")
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag; may be repeated.")
@@ -75,12 +75,18 @@ def show(session: Session, name: str) -> None:
 @click.pass_obj
 def add(session: Session, name: str, connector: str, tags: Sequence[str], groups: Sequence[str], dry_run: bool) -> None:
     """Add a host."""
-    body = _body(tags, groups)
+    faults = Faults()
+    body: dict[str, Json] = {"name": name, "connector": connector}
+    if pairs := faults.variables(tags, "--tag"):
+        body["tags"] = {**pairs}
+    if groups:
+        body["groups"] = [*groups]
+    faults.raise_any()
     if dry_run:
-        out(f'Host "{name}" would be added')
+        emit(session, body, people=lambda: out(f'Host "{name}" would be added'))
         return
     with session.client() as client:
-        host = client.add_host({"name": name, "connector": connector, **body})
+        host = client.add_host(body)
     emit(session, host, people=lambda: out(f'Host "{host["name"]}" added (ID: {short_id(host["id"])})'))
 
 
@@ -103,18 +109,23 @@ def update(
 ) -> None:
     """Change a host; what is not named stays as it is. Runs under way keep the host as it was."""
     faults = Faults()
-    body = _body(tags, groups)
-    if unset:
-        set_tags = body.get("tags")
-        body["tags"] = {**(set_tags if isinstance(set_tags, dict) else {}), **dict.fromkeys(unset)}
+    pairs = faults.variables(tags, "--tag")
     switched = faults.truth("--disabled", disabled)
-    if switched is not None:
-        body["disabled"] = switched
-    if not (body or disabled):
+    if not (tags or unset or groups or disabled):
         faults.add("", "nothing to change", expected="an option that names what to change")
     faults.raise_any(hint=f"such as: rota hosts update {name} --tag env=prod")
+    body: dict[str, Json] = {}
+    if groups:
+        body["groups"] = [*groups]
+    if switched is not None:
+        body["disabled"] = switched
     with session.client() as client:
-        host = client.host(name) if dry_run else client.update_host(name, body)
+        host = client.host(name)
+        if tags or unset:
+            kept = {key: value for key, value in host["tags"].items() if key not in unset}
+            body["tags"] = {**kept, **pairs}
+        if not dry_run:
+            host = client.update_host(name, body)
     word = "would be updated" if dry_run else "updated"
     emit(session, host, people=lambda: out(f'Host "{host["name"]}" {word}'))
 
@@ -153,17 +164,6 @@ def match(session: Session, selector: str) -> None:
             say(f'"{selector}" picks no host. All hosts: rota hosts list')
 
     emit(session, names, people=people)
-
-
-def _body(tags: Sequence[str], groups: Sequence[str]) -> dict[str, Json]:
-    faults = Faults()
-    body: dict[str, Json] = {}
-    if pairs := faults.variables(tags, "--tag"):
-        body["tags"] = {**pairs}
-    if groups:
-        body["groups"] = [*groups]
-    faults.raise_any()
-    return body
 
 
 def _tags(host: Host) -> str:

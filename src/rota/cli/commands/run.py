@@ -79,7 +79,7 @@ def run(
 def start_ad_hoc(session: Session, typed: dict[str, Json], *, no_wait: bool, dry_run: bool) -> int:
     """Make a run of what was `typed` (None = not typed) and watch it, or with `dry_run` print its plan."""
     body = {field: value for field, value in typed.items() if value is not None}
-    with session.client(may_create=True) as client:
+    with session.client(may_create=not dry_run) as client:
         if dry_run:
             print_plan(session, in_flags(lambda: client.plan_run(body)))
             return 0

@@ -18,7 +18,7 @@ from rota.cli.session import Session, out, say
 from rota.cli.start import check_can_leave, print_plan, started
 from rota.cli.table import render
 from rota.cli.texts import labelled, short_id, step_text
-from rota.cli.words import UNFINISHED, painted, run_status, state_of, status_word
+from rota.cli.words import UNFINISHED, painted, run_status, state_of, states_of, status_word
 from rota.client.api import Client, Wrote
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def runs() -> None:
 
 @runs.command("list", example="rota runs list --job daily-backup --state failure")
 @click.option("--job", metavar="NAME", help="Only runs of this schedule.")
-@click.option("--state", metavar="STATE", help="Only runs in this state: running, success, failure, …")
+@click.option("--state", metavar="STATE", help="Only in this state, or in several: running,failure.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.pass_obj
 def list_(session: Session, job: str | None, state: str | None, limit: int) -> None:
     """List runs, newest first. Times are UTC."""
     with session.client() as client:
-        page = client.runs(job=job, state=state_of(state) if state else None, limit=limit)
+        page = client.runs(job=job, state=states_of(state) if state else None, limit=limit)
 
     def people() -> None:
         if not page["items"]:

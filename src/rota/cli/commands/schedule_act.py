@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,11 @@ from rota.cli.options import Faults, dry_run, variables_option
 from rota.cli.session import Session, out, say
 from rota.cli.texts import job_next_runs, short_id
 from rota.cli.words import UNFINISHED, run_status
-from rota.domain.errors import NotFound
+from rota.domain.errors import Conflict, NotFound
+
+if TYPE_CHECKING:
+    from rota.client.api import Client
+    from rota.usecases.shapes import Run
 
 _RUNS_COUNTED = 1000
 _NOT_DELETED = 7  # a person refused, where policy might have
@@ -66,10 +71,10 @@ def delete(session: Session, name: str, dry_run: bool) -> int:
             return 0
         if not session.yes:
             page = client.runs(job=job["id"], limit=_RUNS_COUNTED)
-            runs = f"more than {_RUNS_COUNTED} runs" if page["next"] else _runs(len(page["items"]))
+            stay = f"more than {_RUNS_COUNTED} runs stay" if page["next"] else _runs(len(page["items"]), "stay")
             question = (
                 f'Delete schedule "{job["name"]}"? The definition is gone for good and the name is free again; '
-                f"{runs} stay in the history until retention."
+                f"{stay} in the history until retention."
             )
             if not session.confirm(question):
                 say("Not deleted.")
@@ -77,9 +82,9 @@ def delete(session: Session, name: str, dry_run: bool) -> int:
         deleted = client.delete_job(job["id"])
 
     def people() -> None:
-        out(f'Schedule "{deleted["deleted"]}" deleted; {_runs(deleted["runs_kept"])} stay until retention')
+        out(f'Schedule "{deleted["deleted"]}" deleted; {_runs(deleted["runs_kept"], "stay")} until retention')
         if deleted["active_runs"]:
-            say(f"{_runs(deleted['active_runs'])} of it go on: rota runs list")
+            say(f"{_runs(deleted['active_runs'], 'continue')}: rota runs list")
 
     emit(session, deleted, people=people, name="deleted")
     return 0
@@ -142,19 +147,30 @@ def cancel(session: Session, name: str, dry_run: bool) -> None:
     """Cancel the unfinished runs of a schedule: their processes are ended, whole trees of them."""
     with session.client() as client:
         job = client.job(name)
-        runs = [run for run in client.runs(job=job["id"], limit=_RUNS_COUNTED)["items"] if run["state"] in UNFINISHED]
+        runs = client.runs(job=job["id"], state=",".join(UNFINISHED), limit=_RUNS_COUNTED)["items"]
         if not dry_run:
-            runs = [client.cancel_run(run["id"]) for run in runs]
+            runs = [_cancelled(client, run) for run in runs]
 
     def people() -> None:
         for run in runs:
-            what = "would be cancelled" if dry_run else f"asked to cancel; it is {run_status(run)}"
-            out(f"{short_id(run['id'])} {what}")
+            name = short_id(run["id"])
+            if dry_run:
+                out(f"{name} would be cancelled")
+            else:
+                out(f"{name} is being cancelled" if run["state"] in UNFINISHED else f"{name} {run_status(run)}")
         if not runs:
             say(f'"{job["name"]}" has no unfinished run.')
 
     emit(session, {"items": runs}, people=people, name="id")
 
 
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"
+def _cancelled(client: Client, run: Run) -> Run:
+    try:
+        return client.cancel_run(run["id"])
+    except Conflict:
+        return client.run(run["id"])  # it has ended meanwhile
+
+
+def _runs(count: int, verb: str) -> str:
+    """`1 run stays`, `12 runs stay`."""
+    return f"1 run {verb}s" if count == 1 else f"{count} runs {verb}"

@@ -1,0 +1,279 @@
+"""Why something ran, did not run, or has not run yet: one sentence, and the facts behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rota.domain.authorize import Principal, Verb, authorize
+from rota.domain.ids import Kind, public
+from rota.domain.instant import Micros, format_duration, format_rfc3339
+from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.states import RunState
+from rota.domain.trigger.explain import describe
+from rota.ports import Tx
+from rota.storage import audit, jobs, references, runs, tables
+from rota.storage.jobs import JobRow
+from rota.storage.runs import LedgerRow, RunRow, TargetRow
+from rota.storage.timing import Timing, timings_of
+from rota.usecases import jobs as job_cases
+from rota.usecases import shapes
+from rota.usecases.context import Context, DaemonInfo
+from rota.usecases.runs import subject
+
+_ENDED = {
+    RunState.SUCCEEDED: "succeeded",
+    RunState.PARTIAL: "succeeded on some hosts only",
+    RunState.FAILED: "failed",
+    RunState.TIMED_OUT: "took too long and was ended",
+    RunState.CANCELLED: "was cancelled",
+    RunState.SKIPPED: "was never started",
+    RunState.EXPIRED: "was never started",
+}
+_MOST_HOSTS = 20
+
+
+class _Answer(NamedTuple):
+    subject: str
+    state: str
+    answer: str
+    lines: list[str]
+    next_look_at: Micros | None = None
+
+
+async def why(ctx: Context, principal: Principal, ref: str, *, at: Micros | None = None) -> shapes.Why:
+    """Answer for a job or a run; `at` asks about one instant of a job. A name wins over an id.
+
+    Raises NotFound with near names, InvalidInput for an id that may be either.
+    """
+    authorize(principal, Verb.READ, ref)
+
+    def read(tx: Tx) -> _Answer:
+        job, run = _find(tx, ref)
+        if run is not None:
+            return _of_run(tx, run, ctx.info.daemon)
+        assert job is not None, "one of the two was found"
+        if at is not None:
+            return _of_instant(tx, job, at, ctx.info.daemon)
+        return _of_job(tx, job, ctx.info.daemon)
+
+    found = await ctx.store.read(read)
+    return {
+        "subject": found.subject,
+        "state": found.state,
+        "answer": found.answer,
+        "lines": found.lines,
+        "next_look_at": None if found.next_look_at is None else format_rfc3339(found.next_look_at),
+    }
+
+
+def _find(tx: Tx, ref: str) -> tuple[JobRow | None, RunRow | None]:
+    """Exactly one of the two."""
+    job = jobs.find_job_ever(tx, ref)
+    if job is not None and job.name == ref:
+        return job, None
+    run = runs.find_run(tx, ref)
+    if job is not None and run is not None:
+        raise references.ambiguous(ref, [public(Kind.JOB, job.public_id), public(Kind.RUN, run.public_id)])
+    if job is None and run is None:
+        known = references.names_of(tx, tables.job, jobs.LIVE)
+        raise references.unknown("schedule or run", ref, known, see="rota schedule list, rota runs list")
+    return job, run
+
+
+# runs
+
+
+def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
+    targets = runs.targets_of(tx, row.id)
+    lines = [_came_from(row), *_dates(row), *_bad_targets(targets)]
+    if row.rerun_of is not None:
+        lines.append(f"It repeats run {public(Kind.RUN, row.rerun_of)}")
+    if row.cancel_requested_at is not None:
+        reason = f" ({row.cancel_reason})" if row.cancel_reason else ""
+        lines.append(f"Its end was asked for at {format_rfc3339(row.cancel_requested_at)}{reason}")
+    name = f"Run {row.public_id[:8]} of {row.title}"
+    if row.finished_at is not None:
+        return _Answer(subject(row), row.state, f"{name} {_ended(row)}", lines)
+    waits, look = _waiting(tx, row, targets, daemon)
+    return _Answer(subject(row), row.state, f"{name} {waits}", lines, look)
+
+
+def _ended(row: RunRow) -> str:
+    said = [_ENDED[RunState(row.state)]]
+    explained = _explained(row.reason)
+    if explained:
+        said.append(explained)
+    if row.message and row.message not in explained:
+        said.append(row.message)
+    if row.state in {RunState.PARTIAL, RunState.FAILED} and row.total > 1:
+        said.append(f"{row.ok} of {row.total} hosts succeeded")
+    return ": ".join(said[:2]) + "".join(f"; {word}" for word in said[2:])
+
+
+def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) -> tuple[str, Micros | None]:
+    """What an unfinished run is doing or waiting for, and when that is looked at next."""
+    soon = tx.at if daemon.running else None
+    nobody = "" if daemon.running else "; no daemon is running: rota daemon"
+    match row.waiting_for:
+        case "slot":
+            ahead = runs.queue_length(tx, row)
+            before = f", behind {ahead} others" if ahead else ""
+            return f"waits for a slot: as many runs as allowed are going on{before}{nobody}", soon
+        case "overlap":
+            older = [run for run in runs.unfinished_of(tx, row.job_id or 0) if run.id < row.id]
+            names = ", ".join(public(Kind.RUN, run.public_id) for run in older)
+            return f"waits until the run before it has really ended{f' ({names})' if names else ''}{nobody}", soon
+        case str(other):
+            return f"waits for {other}{nobody}", soon
+        case None:
+            pass
+    if row.state == RunState.QUEUED:
+        return f"is ready and waits for a worker to take it{nobody}", soon
+    lost = [target.lost_since for target in targets if target.lost_since is not None]
+    if lost:
+        return f"was going on when its owner was lost at {format_rfc3339(min(lost))}; it may still be adopted", soon
+    left = row.total - sum(1 for target in targets if target.finished_at is not None)
+    since = "" if row.started_at is None else f" since {format_rfc3339(row.started_at)}"
+    return f"is running{since}, {left} of {row.total} hosts still at it", None
+
+
+def _came_from(row: RunRow) -> str:
+    by = f"as {row.principal}"
+    match row.kind:
+        case "manual":
+            return f"Triggered by {row.principal} at {format_rfc3339(row.created_at)}"
+        case "adhoc":
+            return f"Asked for by {row.principal} at {format_rfc3339(row.created_at)}, without a schedule"
+        case "rerun":
+            return f"Rerun by {row.principal} at {format_rfc3339(row.created_at)}"
+        case _:
+            late = ", caught up late" if row.catch_up else ""
+            return f"Due by {row.kind} at {format_rfc3339(row.nominal or row.due_at)}{late}, {by}"
+
+
+def _dates(row: RunRow) -> Iterator[str]:
+    if row.started_at is not None:
+        waited = row.started_at - row.due_at
+        after = f", {format_duration(waited)} after it was due" if waited > 0 else ""
+        yield f"Started at {format_rfc3339(row.started_at)}{after}"
+    if row.finished_at is not None:
+        took = "" if row.started_at is None else f" after {format_duration(row.finished_at - row.started_at)}"
+        yield f"Ended at {format_rfc3339(row.finished_at)}{took}"
+
+
+def _bad_targets(targets: list[TargetRow]) -> Iterator[str]:
+    bad = [target for target in targets if target.state not in {"queued", "running", "succeeded"}]
+    for target in bad[:_MOST_HOSTS]:
+        explained = _explained(target.reason)
+        said = "; ".join(filter(None, [explained, target.message if target.message != explained else None]))
+        yield f"{target.host}: {target.state}" + (f" ({said})" if said else "")
+    if len(bad) > _MOST_HOSTS:
+        yield f"and {len(bad) - _MOST_HOSTS} hosts more"
+
+
+# jobs
+
+
+def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
+    about = f"job {row.name}"
+    name = f'Schedule "{row.name}"'
+    lines = [*_last(tx, row)]
+    if row.deleted_at is not None:
+        entry = audit.latest(tx, job_cases.subject(row), "delete")
+        by = f" by {entry.principal}" if entry else ""
+        answer = f"{name} was deleted at {format_rfc3339(row.deleted_at)}{by}; its runs stay until retention"
+        return _Answer(about, "deleted", answer, lines)
+    if not row.enabled:
+        entry = audit.latest(tx, job_cases.subject(row), "disable", "create")
+        since = f" since {format_rfc3339(entry.at)}, by {entry.principal}" if entry else ""
+        lines.append(f"Let it run again: rota schedule enable {row.name}")
+        return _Answer(about, "disabled", f"{name} is disabled{since}: nothing of it is due", lines)
+    clock = [timing for timing in timings_of(tx, row.id) if timing.rule is not None and timing.nominal is not None]
+    unfinished = runs.unfinished_of(tx, row.id)
+    going_on = [f"Going on: {subject(run)} ({run.state})" for run in unfinished]
+    lines = [*going_on, *lines]
+    if not clock:
+        manual = all(timing.rule is None for timing in timings_of(tx, row.id))
+        said = "runs only when it is triggered" if manual else "has no run ahead: its last instant has passed"
+        lines.append(f"Run it now: rota schedule trigger {row.name}")
+        return _Answer(about, "enabled", f"{name} {said}", lines)
+    first = min(clock, key=lambda timing: timing.nominal or 0)
+    return _next(about, name, first, lines, daemon, now=tx.at)
+
+
+def _next(about: str, name: str, timing: Timing, lines: list[str], daemon: DaemonInfo, *, now: Micros) -> _Answer:
+    """What the nearest instant of an enabled job waits for."""
+    assert timing.nominal is not None and timing.rule is not None, "the caller chose a trigger that is due"
+    due = f"{format_rfc3339(timing.nominal)} ({describe(timing.rule)})"
+    if not daemon.running:
+        lines.append("Start one: rota daemon")
+        passed = "was due" if timing.nominal <= now else "is due next"
+        answer = f"{name} {passed} at {due}, but no daemon is running: nothing fires until one does"
+        return _Answer(about, "enabled", answer, lines)
+    if not daemon.scheduling:
+        lines.append("Set schedule.enabled: true in rota.yaml and restart the daemon")
+        return _Answer(about, "enabled", f"{name} is due at {due}, but the daemon's schedule.enabled is false", lines)
+    if timing.nominal <= now:
+        return _Answer(about, "enabled", f"{name} was due at {due} and is about to be planned", lines, now)
+    return _Answer(about, "enabled", f"{name} runs next at {due}", lines, timing.nominal)
+
+
+def _last(tx: Tx, row: JobRow) -> Iterator[str]:
+    """What happened last: the newest run, and the newest refusal where that is newer."""
+    run, refusal = runs.latest_run(tx, row.id), runs.latest_refusal(tx, row.id)
+    if run is not None:
+        ended = _ended(run) if run.finished_at is not None else run.state
+        yield f"Last run: {subject(run)}, due {format_rfc3339(run.due_at)}, {ended}"
+    if refusal is not None and (run is None or refusal.at >= run.created_at):
+        yield f"Last refusal: {_refused(refusal)}"
+
+
+def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
+    """What became of the job at one instant: refused, run, off, not due, or still ahead."""
+    about, when, name = f"job {row.name}", format_rfc3339(at), f'Schedule "{row.name}"'
+    refusal = runs.ledger_at(tx, row.id, at)
+    if refusal is not None:
+        lines = [f"Written down at {format_rfc3339(refusal.at)}"]
+        if refusal.message:
+            lines.append(refusal.message)
+        if refusal.blocked_by is not None:
+            lines.append(f"In the way: run {public(Kind.RUN, refusal.blocked_by)}")
+        return _Answer(about, refusal.reason, f"{name} did not run at {when}: {_refused(refusal)}", lines)
+    run = runs.run_at(tx, row.id, at)
+    if run is not None:
+        found = _of_run(tx, run, daemon)
+        return found._replace(lines=[f"{name} at {when}:", *found.lines])
+    if at > tx.at:
+        return _of_job(tx, row, daemon)
+    if at < row.created_at:
+        return _Answer(
+            about, "unknown", f"{name} did not exist at {when}: it was made at {format_rfc3339(row.created_at)}", []
+        )
+    lines = [f"{timing.name}: {describe(timing.rule)}" for timing in timings_of(tx, row.id) if timing.rule is not None]
+    pending = [timing for timing in timings_of(tx, row.id) if timing.nominal is not None and timing.nominal <= at]
+    if pending and not daemon.running:
+        answer = f"{name} was due at {when} and no daemon is running; its missed-run policy decides when one starts"
+        return _Answer(about, "enabled", answer, [*lines, "Start one: rota daemon"])
+    entry = audit.latest(tx, job_cases.subject(row), "disable")
+    if not row.enabled and entry is not None and entry.at <= at:
+        return _Answer(about, "disabled", f"{name} was disabled at {when}, by {entry.principal}", lines)
+    return _Answer(about, "enabled" if row.enabled else "disabled", f"{name} was not due at {when}", lines)
+
+
+def _refused(row: LedgerRow) -> str:
+    explained = _explained(row.reason) or row.reason
+    if row.occurrences == 1:
+        return f"the occurrence of {format_rfc3339(row.first_nominal)} was refused, as {explained}"
+    span = f"{format_rfc3339(row.first_nominal)} to {format_rfc3339(row.last_nominal)}"
+    return f"{row.occurrences} occurrences from {span} were refused, as {explained}"
+
+
+def _explained(reason: str | None) -> str:
+    """A reason in words; one that this Rota does not know is shown as it is."""
+    if reason is None:
+        return ""
+    try:
+        return EXPLANATIONS[Reason(reason)]
+    except (KeyError, ValueError):
+        return reason
