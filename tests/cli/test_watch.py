@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_a_run_that_a_daemon_carries_out(daemon: Canned) -> None:
         child.kill()
     assert child.returncode == 130
     assert "run_00112233 goes on." in talk
-    assert "Stop it: rota runs cancel run_00112233" in talk
+    assert "Stop it:  rota runs cancel run_00112233" in talk
     assert not [request for request in daemon.requests if request.path.endswith("/cancel")]
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from keeper_world import World
+from tests.keeper.keeper_world import World
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from keeper_world import ENVIRONMENT, Owner, World, an_order, living
+from tests.keeper.keeper_world import ENVIRONMENT, Owner, World, an_order, living
 
 from rota.domain.errors import InvalidInput, NotFound
 from rota.keeper.client import Keeper

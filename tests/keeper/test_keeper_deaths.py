@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from keeper_world import Owner, World, an_order, gone, kill_9, living, pieces
+from tests.keeper.keeper_world import Owner, World, an_order, gone, kill_9, living, pieces
 
 from rota.domain.errors import Conflict, NotFound, Unavailable
 from rota.keeper.client import Keeper

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from keeper_world import World
+from tests.keeper.keeper_world import World
 
 from rota.domain.errors import NotFound
 from rota.keeper.process.ring import Output, Ring, read_ring

@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from keeper_world import World, an_order, gone, living
+from tests.keeper.keeper_world import World, an_order, gone, living
 
 SLEEP = "sleep 300"
 DOUBLE_FORK = "setsid sh -c 'sleep 300 >/dev/null 2>&1 & echo $! ' "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from rota.api import jobs
+from rota.api import hosts, instance, jobs, openapi, playbooks, runs
 from rota.api.problems import problem
 from rota.usecases.context import Context
 
@@ -22,8 +22,9 @@ def create_app(ctx: Context) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.ctx = ctx
-    for router in (jobs.router,):
-        app.include_router(router, prefix=PREFIX)
+    for noun in (instance, jobs, runs, hosts, playbooks):
+        app.include_router(noun.router, prefix=PREFIX)
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
     @app.exception_handler(HTTPException)
     async def not_routed(request: Request, error: HTTPException) -> Response:

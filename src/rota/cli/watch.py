@@ -119,7 +119,7 @@ def _cancel(client: Client, run: Run) -> None:
 def _leave(client: Client, run: Run, view: View) -> int:
     name = short_id(run["id"])
     if not client.in_process:
-        view.say(f"{name} goes on. Watch it: rota runs watch {name}   Stop it: rota runs cancel {name}")
+        view.say(f"{name} goes on.\n  Watch it: rota runs watch {name}\n  Stop it:  rota runs cancel {name}")
         return INTERRUPTED
     view.say(f"Left {name}: its processes may still be running. What became of it: rota why {name}")
     view.close()

@@ -33,26 +33,33 @@ class Executor(Protocol):
 class InlineExecutor:
     """Everything at once, in the caller. Deterministic; blocks the loop, which is what the simulation wants."""
 
+    _closed = False
+
     def start(self, write_group: WriteGroup) -> None:
         self._write_group = write_group
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise Unavailable("the store is closed")
         (result,) = self._write_group([fn])
         if isinstance(result, BaseException):
             raise result
         return result  # type: ignore[no-any-return]  # the group's results are those of its functions
 
     async def read(self, call: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unavailable("the store is closed")
         return call()
 
     def close(self) -> None:
-        pass
+        self._closed = True
 
 
 class ThreadExecutor:
     def __init__(self, *, readers: int) -> None:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="rota-reader")
+        self._closing = threading.Lock()  # nothing may be queued behind the end, where nobody would answer it
         self._closed = False
 
     def start(self, write_group: WriteGroup) -> None:
@@ -61,10 +68,11 @@ class ThreadExecutor:
         self._thread.start()
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
-        if self._closed:
-            raise Unavailable("the store is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Write(fn, future))
+        with self._closing:
+            if self._closed:
+                raise Unavailable("the store is closed")
+            self._queue.put(_Write(fn, future))
         return await future
 
     async def read(self, call: Callable[[], T]) -> T:
@@ -73,10 +81,11 @@ class ThreadExecutor:
         return await asyncio.get_running_loop().run_in_executor(self._readers, call)
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
         self._readers.shutdown()
 

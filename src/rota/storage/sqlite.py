@@ -189,13 +189,17 @@ class _Connected:
             raise storage_error(error, path) or error from error
 
     def core(self) -> Connection:
+        """SQLAlchemy's view; safe to make in the middle of a transaction, which is where it is first asked for."""
         if self._core is None:
             from sqlalchemy import create_engine
-            from sqlalchemy.pool import StaticPool
+            from sqlalchemy.pool import NullPool
 
-            engine = create_engine("sqlite://", creator=lambda: self.driver, poolclass=StaticPool)
-            # AUTOCOMMIT: SQLAlchemy sends no BEGIN or COMMIT of its own; the store does.
-            self._core = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            # A new engine tries its dialect out on its first connection, and ends with a ROLLBACK: not on ours.
+            connections = iter((sqlite3.connect(":memory:"), self.driver))
+            engine = create_engine("sqlite://", creator=lambda: next(connections), poolclass=NullPool)
+            engine.connect().close()
+            # Not AUTOCOMMIT: setting it makes the driver commit. SQLAlchemy's own BEGIN sends nothing to this driver.
+            self._core = engine.connect()
         return self._core
 
     def close(self) -> None:

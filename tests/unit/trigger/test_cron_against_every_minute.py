@@ -6,7 +6,7 @@ from random import Random
 from zoneinfo import available_timezones
 
 import pytest
-from minute_oracle import Meaning, Window, draw, transitions
+from tests.unit.trigger.minute_oracle import Meaning, Window, draw, transitions
 
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import SECOND

@@ -11,7 +11,7 @@ import pytest
 from cronsim import CronSim
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from minute_oracle import Meaning, draw
+from tests.unit.trigger.minute_oracle import Meaning, draw
 
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import DAY, SECOND, from_micros, to_micros

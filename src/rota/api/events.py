@@ -1,0 +1,27 @@
+"""A run's events as a stream of server-sent events (WHATWG HTML 9.2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from rota.api.answers import to_json
+from rota.usecases.follow import End, Ping, RunEvent, Snapshot, Wrote
+
+
+async def encoded(events: AsyncIterator[RunEvent]) -> AsyncIterator[bytes]:
+    """One piece of bytes an event, so that each is sent as it comes."""
+    async for event in events:
+        match event:
+            case Snapshot(run):
+                yield _event("run", run)
+            case Wrote(output):
+                yield _event("output", output, f"id: {output['seq']}\n")
+            case End(run):
+                yield _event("end", run)
+            case Ping():
+                yield b": ping\n\n"
+
+
+def _event(name: str, data: Mapping[str, object], more: str = "") -> bytes:
+    # JSON has no line breaks of its own, so one `data:` line always holds it.
+    return f"event: {name}\n{more}data: ".encode() + to_json(data) + b"\n\n"

@@ -1,0 +1,1 @@
+"""This machine: orders become children of the keeper."""
