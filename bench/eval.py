@@ -1,27 +1,27 @@
-"""`eval`: how fast the next occurrence is found, against cronsim in the same run.
+"""`eval`: how fast the next occurrence is found, against cronsim in the same process.
 
 14 expressions × 3 zones, random instants of 2026. Two questions apart: *next* on a timetable that exists (a herd
 evaluates interned timetables), and *read + next* from text (creating a schedule). cronsim keeps no evaluator between
-start instants, so its own best case, walking on from its last answer, is printed as well.
-
-    python bench/eval.py [--rounds 5]
-
-Prints one line per pair (median of the rounds, Rota and cronsim taking turns), the geometric mean and the worst.
+start instants, so its own best case, walking on from its last answer, is a contender as well. A turn measures all 42
+pairs; its figure is the geometric mean over them. The pair that Rota does worst at, of all 42, is a turn of its own,
+in which both are asked about each pair in turn.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, product
+from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from bench.harness import Bench, Figure, Goal, Sample, Turn
 from rota.domain.instant import SECOND
 from rota.domain.trigger import dialect
 from rota.domain.trigger.cron import cron_timetable, wall_pattern
@@ -31,73 +31,88 @@ EXPRESSIONS = (
     *("0 9-17 * * 1-5", "15,45 8 1,15 * *", "0 0 13 * 5", "0 0 */10 * 1", "0 3 1 * *", "0 0 1 1 *", "0 0 29 2 *"),
 )
 ZONES = ("UTC", "America/New_York", "Australia/Lord_Howe")
-STARTS = 2_000
+NEXT, READ, CRONSIM, WALKING = "Rota next", "Rota read + next", "cronsim read + next", "cronsim walking"
+WORST = "Rota next ÷ cronsim"
 
 
-def rate(work: Callable[[], None], count: int) -> float:
-    """Return how often per second one of `count` things was done."""
-    started = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - started)
+class Pair:
+    """One expression in one zone, and the instants it is asked about."""
 
+    def __init__(self, expression: str, zone: str, instants: int) -> None:
+        random, info = Random(f"{expression} {zone}"), ZoneInfo(zone)
+        first = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+        seconds = [random.randint(first, first + 365 * 86_400) for _ in range(instants)]
+        self.expression, self.zone = expression, zone
+        self.micros = [second * SECOND for second in seconds]
+        self.moments = [datetime.fromtimestamp(second, info) for second in seconds[: max(1, instants // 10)]]
+        self.times = cron_timetable(expression, zone)
 
-def measure(expression: str, zone: str, rounds: int) -> tuple[float, float, float, float]:
-    """Return next/s of Rota, read + next/s of Rota, read + next/s of cronsim, walking next/s of cronsim."""
-    random, info = Random(f"{expression} {zone}"), ZoneInfo(zone)
-    first = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
-    seconds = [random.randint(first, first + 365 * 86_400) for _ in range(STARTS)]
-    micros = [second * SECOND for second in seconds]
-    moments = [datetime.fromtimestamp(second, info) for second in seconds[: STARTS // 10]]
-    times = cron_timetable(expression, zone)
-
-    def rota_next() -> None:
-        following = times.next
-        for instant in micros:
+    def rota_next(self) -> int:
+        following = self.times.next
+        for instant in self.micros:
             following(instant)
+        return len(self.micros)
 
-    def rota_read_and_next() -> None:
-        for instant in micros[: STARTS // 10]:
+    def rota_read_and_next(self) -> int:
+        asked = self.micros[: len(self.moments)]
+        for instant in asked:
             dialect.read_cron.cache_clear()
             wall_pattern.cache_clear()
-            cron_timetable(expression, zone).next(instant)
+            cron_timetable(self.expression, self.zone).next(instant)
+        return len(asked)
 
-    def cronsim_read_and_next() -> None:
-        for moment in moments:
-            next(CronSim(expression, moment))
+    def cronsim_read_and_next(self) -> int:
+        for moment in self.moments:
+            next(CronSim(self.expression, moment))
+        return len(self.moments)
 
-    def cronsim_walk() -> None:
-        for _ in islice(CronSim(expression, moments[0]), len(moments)):
+    def cronsim_walk(self) -> int:
+        for _ in islice(CronSim(self.expression, self.moments[0]), len(self.moments)):
             pass
+        return len(self.moments)
 
-    works = (
-        (rota_next, STARTS),
-        (rota_read_and_next, len(moments)),
-        (cronsim_read_and_next, len(moments)),
-        (cronsim_walk, len(moments)),
+
+def evaluate(
+    *, instants: int = 2_000, worst: Goal | None = None, mean: Goal | None = None, pairs: int | None = None
+) -> Bench:
+    """`pairs` limits how many of the 42 are measured."""
+
+    def prepare(_scratch: Path, _stack: ExitStack) -> Mapping[str, Turn]:
+        asked = [Pair(*pair, instants) for pair in list(product(EXPRESSIONS, ZONES))[:pairs]]
+        return {
+            NEXT: lambda: _rates(asked, Pair.rota_next),
+            READ: lambda: _rates(asked, Pair.rota_read_and_next),
+            CRONSIM: lambda: _rates(asked, Pair.cronsim_read_and_next),
+            WALKING: lambda: _rates(asked, Pair.cronsim_walk),
+            WORST: lambda: _worst(asked),
+        }
+
+    return Bench(
+        name="eval",
+        what="next occurrences found in a second, over 14 expressions in 3 zones",
+        prepare=prepare,
+        figures=[
+            Figure("geometric mean", "/s", NEXT, CRONSIM, mean),
+            Figure("worst pair", "×", WORST, goal=worst),
+            Figure("geometric mean", "/s", NEXT, WALKING),
+            Figure("geometric mean", "/s", READ, CRONSIM),
+        ],
+        warm_up="one round, not counted",
+        discarded=1,
     )
-    taken = [[rate(work, count) for work, count in works] for _ in range(rounds)]
-    return tuple(statistics.median(column) for column in zip(*taken, strict=True))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    names = ("rota next/s", "read+next", "cronsim", "walking", "ratio")
-    print(f"{'expression':<18} {'zone':<20} {names[0]:>12} {names[1]:>10} {names[2]:>9} {names[3]:>9} {names[4]:>7}")
-    ratios, walking = [], []
-    for expression in EXPRESSIONS:
-        for zone in ZONES:
-            ours, read, theirs, walk = measure(expression, zone, rounds)
-            ratios.append(ours / theirs)
-            walking.append(ours / walk)
-            print(
-                f"{expression:<18} {zone:<20} {ours:>12,.0f} {read:>10,.0f} {theirs:>9,.0f} {walk:>9,.0f} "
-                f"{ours / theirs:>6.1f}x"
-            )
-    for name, values in (("next ÷ cronsim", ratios), ("next ÷ cronsim walking", walking)):
-        print(f"{name}: geometric mean {statistics.geometric_mean(values):.1f}x, worst {min(values):.1f}x")
+def _rates(pairs: Sequence[Pair], ask: Callable[[Pair], int]) -> Sample:
+    return Sample({"geometric mean": statistics.geometric_mean(_rate(pair, ask) for pair in pairs)})
 
 
-if __name__ == "__main__":
-    main()
+def _worst(pairs: Sequence[Pair]) -> Sample:
+    ratios = [(_rate(pair, Pair.rota_next) / _rate(pair, Pair.cronsim_read_and_next), pair) for pair in pairs]
+    worst, pair = min(ratios, key=lambda found: found[0])
+    return Sample({"worst pair": worst}, {"pair": f"{pair.expression} {pair.zone}"})
+
+
+def _rate(pair: Pair, ask: Callable[[Pair], int]) -> float:
+    began = time.perf_counter()
+    count = ask(pair)
+    return count / (time.perf_counter() - began)

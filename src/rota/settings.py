@@ -55,7 +55,7 @@ class ScheduleSettings(_Section):
     enabled: bool = True
     sync_interval_sec: Annotated[int, Field(ge=1, le=86_400 * 365)] = 300
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
-    max_concurrent_schedules: Annotated[int, Field(ge=1, le=10_000)] = 5
+    max_concurrent_schedules: Annotated[int, Field(ge=1, le=10_000_000)] = 5
 
 
 class LogSettings(_Section):

@@ -41,6 +41,16 @@ def test_on_a_terminal_the_widest_column_gives_way_and_rows_fit() -> None:
     assert "x…" in table
 
 
+def test_elastic_columns_give_way_before_others() -> None:
+    row = ["2026-03-04 02:00:01", "a-job-with-quite-a-name", "success"]
+    cut = render(["STARTED", "SCHEDULE", "STATUS"], [row], width=40, elastic=[1]).splitlines()[2]
+    assert cut == "2026-03-04 02:00:01  a-job-wit…  success"
+
+
+def test_a_column_is_never_cut_below_what_can_be_read() -> None:
+    assert render(["A", "B"], [["x" * 50, "y" * 50]], width=5).splitlines()[2] == "xxxxxxx…  yyyyyyy…"
+
+
 def test_wide_characters_take_two_columns() -> None:
     table = render(["NAME", "X"], [["数据库备份", "1"], ["plain", "2"]], width=None)
     assert [columns_of(line) for line in table.splitlines()[2:]] == [13, 13]

@@ -77,6 +77,7 @@ def test_a_request_reaches_the_application_whole(loop: asyncio.AbstractEventLoop
     assert (scope["method"], scope["path"]) == ("PATCH", "/api/v1/jobs/a job/7")
     assert scope["raw_path"] == b"/api/v1/jobs/a%20job%2F7"
     assert scope["query_string"] == b"dry_run=true"
+    assert scope["client"][0] == "inprocess"
     assert dict(scope["headers"])[b"if-match"] == b'"3"'
     assert json.loads(bodies[0]) == {"enabled": True}
 

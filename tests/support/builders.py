@@ -124,8 +124,6 @@ async def a_rota(folder: Path) -> AsyncIterator[Rota]:
     path, clock = folder / "rota.db", ManualClock()
     prepare(path, create=True)
     store = SqliteStore(path, clock=clock, executor=InlineExecutor())
-    for connected in (store._writer, *store._readers):
-        connected.core()  # its first use within a transaction would end that transaction
     await store.write(lambda tx: tx.driver.execute("INSERT INTO run_limit VALUES ('runs', 5, 0)"))
     launcher, output, events = QueueingLauncher(store), WrittenOutput(), Watched()
     ctx = Context(

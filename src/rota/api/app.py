@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from rota.api import hosts, instance, jobs, openapi, playbooks, runs
-from rota.api.problems import problem
+from rota.api.problems import not_routed
 from rota.usecases.context import Context
 
 PREFIX = "/api/v1"
@@ -27,7 +27,7 @@ def create_app(ctx: Context) -> FastAPI:
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
     @app.exception_handler(HTTPException)
-    async def not_routed(request: Request, error: HTTPException) -> Response:
-        return problem(error)
+    async def no_route(request: Request, error: HTTPException) -> Response:
+        return not_routed(request.url.path, request.method, error)
 
     return app

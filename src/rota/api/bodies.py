@@ -6,6 +6,7 @@ Each body has only optional fields: what must be there is said by the use case, 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from fastapi import Request
@@ -169,12 +170,13 @@ def fault_of(model: type[BaseModel] | None, detail: ErrorDetails, *, skip: int =
     for part in path:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
     context, kind = detail.get("ctx", {}), detail["type"]
-    got = "" if isinstance(detail["input"], dict | list | bytes) else repr(detail["input"])[:80]
+    got = "" if isinstance(detail["input"], dict | list | bytes) else json.dumps(detail["input"])[:80]
     match kind:
         case "extra_forbidden":
             known = known_fields(model, path[:-1])
-            expected = near(str(path[-1]), known) or "one of " + " ".join(known)
-            return FieldError(field=field, message="is not known here", expected=expected)
+            return FieldError(
+                field=field, message=unknown("is not known here", str(path[-1]), known), expected=one_of(known)
+            )
         case "enum" | "literal_error":
             return FieldError(field=field, message=f"{got} is not known", expected=str(context["expected"]), got=got)
         case "json_invalid":
@@ -189,6 +191,16 @@ def fault_of(model: type[BaseModel] | None, detail: ErrorDetails, *, skip: int =
             return FieldError(
                 field=field, message=f"{got or 'the value'} cannot be taken", expected=_words(detail["msg"]), got=got
             )
+
+
+def unknown(message: str, word: str, known: Collection[str]) -> str:
+    """`message`, and the name that was probably meant."""
+    meant = near(word, known)
+    return f"{message}; {meant}" if meant else message
+
+
+def one_of(known: Collection[str]) -> str:
+    return "one of " + " ".join(sorted(known)) if known else "none"
 
 
 def known_fields(model: type[BaseModel] | None, path: list[int | str]) -> list[str]:

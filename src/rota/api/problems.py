@@ -26,15 +26,21 @@ _STATUS = {
 _log = logging.getLogger("rota.api")
 
 
+def not_routed(path: str, method: str, error: HTTPException) -> Response:
+    """The response for a path or a method that is none of ours."""
+    found = error.status_code != 404
+    message = f"{method} is not possible on {path}" if found else f"there is no {path}"
+    body = _body("refused" if found else "not_found", message, _new_id())
+    body["hint"] = "see: GET /api/v1/openapi.json"
+    return answer(body, status=error.status_code)
+
+
 def problem(error: Exception) -> Response:
     """The response that tells of `error`. What is no RotaError is a bug of ours: logged, and answered with 500."""
-    request_id = f"req_{os.urandom(8).hex()}"
+    request_id = _new_id()
     if isinstance(error, RequestValidationError):
         # `loc` begins with where the value came from (query, path, header); the field alone is what was typed.
         error = InvalidInput.of(fault_of(None, detail, skip=1) for detail in error.errors())
-    if isinstance(error, HTTPException):
-        body = _body("not_found" if error.status_code == 404 else "refused", error.detail, request_id)
-        return answer(body, status=error.status_code)
     if not isinstance(error, RotaError):
         _log.error("request %s failed", request_id, exc_info=error)
         body = _body("internal", "Rota met a bug of its own", request_id)
@@ -47,6 +53,10 @@ def problem(error: Exception) -> Response:
     if isinstance(error, Skipped):
         body["reason"] = error.reason
     return answer(body, status=_STATUS.get(error.code, 500))
+
+
+def _new_id() -> str:
+    return f"req_{os.urandom(8).hex()}"
 
 
 def _body(code: str, message: str, request_id: str) -> shapes.Problem:

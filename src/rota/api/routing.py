@@ -13,10 +13,10 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from rota.api.bodies import Reads, read_bytes
+from rota.api.bodies import Reads, one_of, read_bytes, unknown
 from rota.api.problems import problem
 from rota.domain.authorize import Principal
-from rota.domain.errors import FieldError, InvalidInput, Refused, RotaError, near
+from rota.domain.errors import FieldError, InvalidInput, Refused, RotaError
 from rota.usecases.context import Context
 
 
@@ -105,16 +105,12 @@ class Route(APIRoute):
 
 def _refuse_unknown(request: Request, known: set[str]) -> None:
     faults = [
-        FieldError(field=name, message="is not a parameter here", expected=near(name, known) or _one_of(known))
+        FieldError(field=name, message=unknown("is not a parameter here", name, known), expected=one_of(known))
         for name in request.query_params
         if name not in known
     ]
     if faults:
         raise InvalidInput.of(faults)
-
-
-def _one_of(known: set[str]) -> str:
-    return "one of " + " ".join(sorted(known)) if known else "no parameters"
 
 
 async def _refuse_body(request: Request) -> None:

@@ -109,7 +109,7 @@ def block(run: Run, now: Micros, *, width: int, rows: int) -> Group:
         table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
     for target in targets[:rows]:
         table.add_row(*_row(run, target, now))
-    parts: list[Text | Table] = [_headline(run, now)]
+    parts: list[Text | Table] = [_headline(run, now, width)]
     if targets:
         parts.append(table)
     if len(targets) > rows:
@@ -117,12 +117,14 @@ def block(run: Run, now: Micros, *, width: int, rows: int) -> Group:
     return Group(*parts)
 
 
-def _headline(run: Run, now: Micros) -> Text:
+def _headline(run: Run, now: Micros, width: int) -> Text:
+    title = Text(run["title"], style="bold")
+    title.truncate(width // 3, overflow="ellipsis")
     state, hosts = run["state"], run["hosts"]
     waiting = f" for {run['waiting_for']}" if run["waiting_for"] else ""
     cancelling = " (cancelling)" if run["cancel_requested_at"] and state in UNFINISHED else ""
     return Text.assemble(
-        (run["title"], "bold"),
+        title,
         f"  {short_id(run['id'])}  ",
         (f"{status_word(state)}{waiting}{cancelling}", _STYLES.get(state, "")),
         f"  {times.since(run['started_at'], run['finished_at'], now)}  {hosts['ok']}/{hosts['total']} hosts",

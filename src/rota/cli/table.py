@@ -13,16 +13,17 @@ def render(
     rows: Sequence[Sequence[str]],
     *,
     width: int | None,
+    elastic: Sequence[int] = (),
     paint: Mapping[int, Callable[[str], str]] | None = None,
 ) -> str:
     """Return the table with its titles and a rule under them.
 
-    `width` is the terminal's: then the widest columns are cut with … until a row fits. None cuts nothing.
-    `paint` colours the padded cells of a column (by index).
+    `width` is the terminal's: then columns are cut with … until a row fits, first the `elastic` ones (by index), and
+    of these always the widest. None cuts nothing. `paint` colours the padded cells of a column (by index).
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     natural = [max(map(columns_of, column)) for column in zip(titles, *cells, strict=True)]
-    widths = natural if width is None else _fitted(natural, width)
+    widths = natural if width is None else _fitted(natural, width, elastic)
     cut = widths != natural
     paint = paint or {}
 
@@ -54,18 +55,16 @@ def columns_of(text: str) -> int:
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _fitted(natural: list[int], width: int) -> list[int]:
-    """Take from the widest column, again and again, until all fit or none can give more."""
+def _fitted(natural: list[int], width: int, elastic: Sequence[int]) -> list[int]:
     widths = list(natural)
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
-    while excess > 0:
-        widest = max(range(len(widths)), key=widths.__getitem__)
-        second = max((w for i, w in enumerate(widths) if i != widest), default=_NARROWEST)
-        give = min(excess, max(1, widths[widest] - max(second, _NARROWEST)))
-        if widths[widest] - give < _NARROWEST:
-            break
-        widths[widest] -= give
-        excess -= give
+    for columns in (elastic, range(len(widths))):
+        while excess > 0 and columns:
+            widest = max(columns, key=widths.__getitem__)
+            if widths[widest] <= _NARROWEST:
+                break
+            widths[widest] -= 1
+            excess -= 1
     return widths
 
 

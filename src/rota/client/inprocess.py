@@ -6,6 +6,7 @@ Only a command typed without a daemon comes here; the loop and the application a
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping
@@ -24,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 T = TypeVar("T")
+CALLER = "inprocess"
 _AHEAD = 64  # pieces the application may be ahead of a slow reader
 
 
@@ -152,6 +154,7 @@ def _scope(method: str, path: str, query: Mapping[str, str], headers: Mapping[st
         "root_path": "",
         "query_string": (urlencode(query) if query else typed).encode(),
         "headers": [(b"host", b"localhost")] + [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-        "client": None,
+        # Where a server puts the caller's address: the API takes this one for the user of this very process.
+        "client": (CALLER, os.getpid()),
         "server": ("localhost", None),
     }

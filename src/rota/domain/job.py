@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from rota.domain.errors import FieldError
 from rota.domain.ids import name_faults
@@ -134,7 +134,20 @@ class JobSpec:
 
 
 def step_to_dict(step: Step) -> dict[str, Json]:
-    return {**asdict(step), "params": dict(step.params)}
+    # Spelt out: dataclasses.asdict copies deeply, and this is done for every plan that is looked up.
+    return {
+        "name": step.name,
+        "action": step.action,
+        "params": dict(step.params),
+        "os": step.os,
+        "when": step.when,
+        "register": step.register,
+        "continue_on_error": step.continue_on_error,
+        "timeout_seconds": step.timeout_seconds,
+        "retries": step.retries,
+        "retry_delay_seconds": step.retry_delay_seconds,
+        "idempotent": step.idempotent,
+    }
 
 
 def step_from_dict(data: Mapping[str, Json]) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,11 +89,13 @@ class Engine:
                 await self._cancel_all()
                 async with asyncio.timeout(grace_seconds):
                     await self._worker.until_idle()
-        except TimeoutError:
+        except (TimeoutError, Unavailable):
             pass  # what still runs is ended by the keeper; the next owner finds how
         finally:
-            await self._let_go(leave=mode == "leave")
-            self._stopped.set()
+            try:
+                await self._let_go(leave=mode == "leave")
+            finally:
+                self._stopped.set()
 
     async def _cancel_all(self) -> None:
         for run_id in self._worker.held_runs:
@@ -103,7 +106,8 @@ class Engine:
         nothing_left = not self._worker.held_runs
         await self._connector.close(leave=leave)
         if nothing_left:
-            await self._store.write(lambda tx: end_owner(tx, self._owner))
+            with suppress(Unavailable):  # the next owner finds our lock free, and nothing to rescue
+                await self._store.write(lambda tx: end_owner(tx, self._owner))
 
     async def _housekeep(self) -> None:
         """What need not be done at once: cancels asked for elsewhere, dead owners, old history, chores."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from rota.domain.errors import Unavailable
 from rota.engine.events import RunEvents
 from rota.ports import Clock, Store, Tx
 
@@ -29,10 +30,16 @@ class Outbox:
             await self._wake.wait()
             await self._clock.sleep(LINGER_SECONDS)
             self._wake.clear()
-            while run_ids := await self._store.write(_take):
-                self._events.touched_all(run_ids)
-                if len(run_ids) < BATCH:
-                    break
+            try:
+                await self._deliver()
+            except Unavailable:
+                self._wake.set()
+
+    async def _deliver(self) -> None:
+        while run_ids := await self._store.write(_take):
+            self._events.touched_all(run_ids)
+            if len(run_ids) < BATCH:
+                break
 
 
 def _take(tx: Tx) -> list[int]:

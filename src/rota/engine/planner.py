@@ -22,6 +22,7 @@ FIRST_BATCH, LARGEST_BATCH = 128, 5_000
 LONGEST_SLEEP_SECONDS = 5.0
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
 CARDS_KEPT = 200_000
+LOADED_AT_ONCE = 500  # about 30 ms, which is what a start may have to wait for them
 
 
 class Planner:
@@ -37,22 +38,25 @@ class Planner:
         self._wake.set()
 
     async def run(self) -> None:
-        """Plan until cancelled."""
+        """Plan until cancelled. While the store cannot be had nothing is lost: what is due stays due."""
         batch = FIRST_BATCH
         while True:
             try:
-                planned = await self._plan(batch)
+                batch = await self._turn(batch)
             except Unavailable:
                 await self._clock.sleep(1.0)
-                continue
-            if planned.missing:
-                await self._load(planned.missing)
-            elif planned.handled == batch:
-                batch = min(batch * 4, LARGEST_BATCH)
-            else:
-                batch = FIRST_BATCH
-                await self._look_ahead()
-                await self._sleep(planned.next_fire)
+
+    async def _turn(self, batch: int) -> int:
+        """Plan one batch; rest if that was all there is. Returns the size of the next."""
+        planned = await self._plan(batch)
+        if planned.missing:
+            await self._load(planned.missing)
+            return batch
+        if planned.handled == batch:
+            return min(batch * 4, LARGEST_BATCH)
+        await self._look_ahead(planned.next_fire)
+        await self._sleep(planned.next_fire)
+        return FIRST_BATCH
 
     async def _plan(self, batch: int) -> Planned:
         planned = await self._store.write(
@@ -64,6 +68,8 @@ class Planner:
             self._worker.cancel(order.run_id, order.reason)
         if planned.work:
             self._worker.accept(planned.work)
+        if planned.replaced:
+            self._worker.reporter.look()  # if nothing of the older runs was in work, it is the new ones' turn now
         return planned
 
     async def _load(self, trigger_ids: list[int]) -> None:
@@ -73,18 +79,18 @@ class Planner:
         self._cards.update(cards)
         await self._plans.load(card.request.plan_id for card in cards.values() if card.refusal is None)
 
-    async def _look_ahead(self) -> None:
-        """Have the cards of what is due soon at hand, so that a herd need not wait for them."""
+    async def _look_ahead(self, next_fire: Micros | None) -> None:
+        """Have the cards of what is due soon at hand, so that a herd need not wait for them; stop when one is due."""
         now = self._clock.now()
         if now + AHEAD // 2 < self._looked_ahead_until:
             return
-        self._looked_ahead_until = now + AHEAD
         soon = await self._store.read(lambda tx: upcoming(tx, until=now + AHEAD, limit=CARDS_KEPT))
         missing = [trigger_id for trigger_id in soon if trigger_id not in self._cards]
-        for start in range(0, len(missing), 1_000):
-            await self._load(missing[start : start + 1_000])
-            if self._wake.is_set():
+        for start in range(0, len(missing), LOADED_AT_ONCE):
+            if self._wake.is_set() or (next_fire is not None and next_fire <= self._clock.now()):
                 return
+            await self._load(missing[start : start + LOADED_AT_ONCE])
+        self._looked_ahead_until = now + AHEAD
 
     async def _sleep(self, next_fire: Micros | None) -> None:
         now = self._clock.now()

@@ -10,7 +10,7 @@ from rota.domain.errors import Unavailable
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
 from rota.storage.admission import admit, claim
-from rota.storage.finishing import settle
+from rota.storage.finishing import move_on, settle
 from rota.storage.work import Assignment, Report, Settled
 
 _RETRY_SECONDS = 1.0
@@ -77,6 +77,7 @@ class Reporter:
                 self._busy = False
             if reports:
                 reach("report.committed")
+            move_on(reports, settled)
             self._on_settled(reports, settled)
             for _, future in waiting:
                 if not future.done():
@@ -85,9 +86,8 @@ class Reporter:
 
     async def _write(self, reports: list[Report]) -> tuple[Settled, list[Assignment]]:
         while True:
-            slots = self._slots() + sum(report.end is not None for report in reports)
             try:
-                return await self._store.write(partial(self._turn, reports=reports, slots=slots))
+                return await self._store.write(partial(self._turn, reports=reports, slots=self._slots()))
             except Unavailable:
                 await self._clock.sleep(_RETRY_SECONDS)
 

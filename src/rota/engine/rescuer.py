@@ -57,7 +57,7 @@ class Rescuer:
             self._worker.resume(work, follow=False, cancel=rescued.cancel)
             return
         if not KINDS[plan.steps[work.cursor].action].touches_host:
-            self._worker.lost(work, Reason.DAEMON_CRASHED)  # it was done inside the process that died
+            self._worker.lost(work, Reason.DAEMON_CRASHED, cancel=rescued.cancel)  # it was done inside the process that died
             return
         match self._connector.fate(f"att-{work.attempt_id}"):
             case Fate.LIVE | Fate.ENDED:
@@ -65,6 +65,6 @@ class Rescuer:
             case Fate.NEVER_STARTED:
                 self._worker.resume(work, follow=False, cancel=rescued.cancel)
             case Fate.GONE | Fate.STILL_RUNNING:
-                self._worker.lost(work, Reason.KEEPER_LOST)
+                self._worker.lost(work, Reason.KEEPER_LOST, cancel=rescued.cancel)
             case None:
-                self._worker.lost(work, Reason.DAEMON_CRASHED)
+                self._worker.lost(work, Reason.DAEMON_CRASHED, cancel=rescued.cancel)

@@ -21,7 +21,7 @@ from rota.domain.job import DEFAULT_STEP_TIMEOUT_SECONDS
 from rota.domain.plan import Plan
 from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import AttemptState, TargetState
-from rota.domain.step import Exit, Json, Order, Step, StepContext, StepResult
+from rota.domain.step import Command, Exit, Json, Order, Step, StepContext, StepResult
 from rota.engine.events import RunEvents
 from rota.engine.hosts import HostFacts
 from rota.engine.output import OutputPump
@@ -103,9 +103,9 @@ class Worker:
         if cancel is not None:
             self._cancel(held, cancel)
 
-    def lost(self, work: Assignment, reason: Reason) -> None:
-        """A rescued target whose open attempt has no result and never will have."""
-        held = self._held[work.target_id] = _Held(work)
+    def lost(self, work: Assignment, reason: Reason, *, cancel: Reason | None) -> None:
+        """A rescued target whose open attempt has no result and never will have. Cancelled, it is not tried again."""
+        held = self._held[work.target_id] = _Held(work, cancel)
         self._spawn(self._record_loss(held, reason))
 
     def cancel(self, run_id: int, reason: Reason) -> None:
@@ -277,13 +277,15 @@ class Worker:
             work.run_id, work.attempt_id, lambda offset, limit: self._connector.read(token, offset, limit),
             offset=await self._output.stored(work.attempt_id) if follow else 0,
         )  # fmt: skip
+        # What a file step prints is its answer to us; people see it as the attempt's message.
+        grew = tap.grew if isinstance(order, Command) else _ignore
         held.token = token
         try:
             if follow:
-                going = self._connector.follow(token, grew=tap.grew)
+                going = self._connector.follow(token, grew=grew)
             else:
                 base = _environment(work)
-                going = self._connector.execute(order, token=token, base=base, timeout_seconds=timeout, grew=tap.grew)
+                going = self._connector.execute(order, token=token, base=base, timeout_seconds=timeout, grew=grew)
             if held.cancel is not None:  # it was cancelled between its claim and now
                 asyncio.get_running_loop().call_soon(self._cancel, held, held.cancel)
             exit_ = await going
@@ -366,6 +368,10 @@ class Worker:
 def _token(work: Assignment) -> str:
     """What names an attempt to keepers for ever: attempt ids are never used twice."""
     return f"att-{work.attempt_id}"
+
+
+def _ignore(_total: int) -> None:
+    """Nobody reads this output."""
 
 
 def _cancelled(reason: Reason) -> TargetEnd:

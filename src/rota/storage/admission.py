@@ -7,7 +7,9 @@ within one batch (reference/engine.md §3.4).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any
 
 from rota.domain.states import RunState, TargetState
 from rota.ports import Tx
@@ -17,6 +19,7 @@ from rota.storage.work import Assignment
 
 _PLAN, _ADMIT, _CLAIM, _START = Statements("plan"), Statements("admit"), Statements("claim"), Statements("start")
 MAX_ADMITTED = 1000
+PAGE = 256  # queued targets looked at together
 
 
 def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
@@ -26,11 +29,14 @@ def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
     """
     driver = tx.driver
     cap, used = driver.execute(_PLAN.limit).fetchone()
-    if used >= cap:
+    room = min(cap - used, MAX_ADMITTED)
+    if room <= 0 or (only_runs is not None and not only_runs):
         return []
-    rows = driver.execute(_ADMIT.waiting, (min(cap - used, MAX_ADMITTED),)).fetchall()
-    if only_runs is not None:
-        rows = [row for row in rows if row[0] in only_runs]
+    if only_runs is None:
+        rows = driver.execute(_ADMIT.waiting, (room,)).fetchall()
+    else:
+        everything = driver.execute(_ADMIT.waiting, (-1,))
+        rows = list(islice((row for row in everything if row[0] in only_runs), room))
     if not rows:
         return []
     first = tx.take_ids("run_target", sum(row[7] for row in rows))
@@ -52,23 +58,21 @@ def claim(tx: Tx, owner: str, *, slots: int, only_runs: Collection[int] | None =
     Atomic: two owners never get the same target. `targets_at_once` of each run holds. `only_runs`: a command that
     carries out just the run it made (DESIGN §2 Who executes).
     """
-    if slots <= 0:
+    if slots <= 0 or (only_runs is not None and not only_runs):
         return []
     driver, at = tx.driver, tx.at
-    rows = driver.execute(_CLAIM.queued, (slots * 4 + 64,)).fetchall()
-    in_work: dict[int, int] = {}
+    room: dict[int, int] = {}
     work: list[Assignment] = []
     for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
-         at_once, run_timeout, due_at, started_at, _state) in rows:  # fmt: skip
+         at_once, run_timeout, due_at, started_at, _) in _queued(tx, room, slots):  # fmt: skip
         if len(work) >= slots:
             break
-        if only_runs is not None and run_id not in only_runs:
+        if run_id not in room:
+            mine = only_runs is None or run_id in only_runs
+            room[run_id] = at_once - driver.execute(_CLAIM.in_work, (run_id,)).fetchone()[0] if mine else 0
+        if room[run_id] <= 0:
             continue
-        if run_id not in in_work:
-            in_work[run_id] = driver.execute(_CLAIM.in_work, (run_id,)).fetchone()[0]
-        if in_work[run_id] >= at_once:
-            continue
-        in_work[run_id] += 1
+        room[run_id] -= 1
         (number,) = driver.execute(_CLAIM.last_number, (target_id, cursor)).fetchone()
         work.append(
             Assignment(
@@ -84,3 +88,21 @@ def claim(tx: Tx, owner: str, *, slots: int, only_runs: Collection[int] | None =
     driver.executemany(_ADMIT.job_admitted, [(RunState.RUNNING, at, run_id) for run_id in runs])
     write_intents(tx, work)
     return work
+
+
+def _queued(tx: Tx, room: dict[int, int], slots: int) -> Iterator[tuple[Any, ...]]:
+    """Queued targets in the order of claiming. Those of a run that has no `room` are passed over in one leap, so that
+    the thousands which wait behind `targets_at_once` stand in nobody's way."""
+    driver, page = tx.driver, min(PAGE, slots + 8)
+    (priority,) = driver.execute(_CLAIM.next_priority, (1 << 40,)).fetchone()
+    after = 0
+    while priority is not None:
+        rows = driver.execute(_CLAIM.queued, (priority, after, page)).fetchall()
+        yield from rows
+        if len(rows) == page:
+            after, run_id = rows[-1][0], rows[-1][1]
+            if room[run_id] <= 0:
+                (after,) = driver.execute(_CLAIM.last_of_run, (run_id,)).fetchone()
+        else:
+            (priority,) = driver.execute(_CLAIM.next_priority, (priority,)).fetchone()
+            after = 0

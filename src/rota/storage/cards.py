@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rota.domain.errors import RotaError
 from rota.domain.instant import SECOND, Micros
 from rota.domain.job import JobSpec
 from rota.domain.reasons import Reason
 from rota.domain.trigger.spec import from_dict
-from rota.domain.trigger.timetable import timetable
+from rota.domain.trigger.timetable import Timetable, timetable
 from rota.ports import RunRequest, Tx
 from rota.storage.freeze import TargetSetRow, inventory_version, library_version, plan_for, target_set_for
 from rota.storage.planning import Card
@@ -50,8 +51,7 @@ def _card(
     version_id: int, spec_text: str, principal: str,
 ) -> Card:  # fmt: skip
     spec = JobSpec.from_dict(json.loads(spec_text))
-    times = timetable(from_dict(json.loads(rule)))
-    assert times is not None, "a due row belongs to a clock trigger"
+    times = _timetable_of(rule)
     refusal: tuple[Reason, str | None] | None = None
     plan_id, frozen = 0, TargetSetRow(0, "", ())
     try:
@@ -78,3 +78,11 @@ def _card(
         grace=round(spec.grace_seconds * SECOND),
         refusal=refusal,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=65_536)
+def _timetable_of(rule: str) -> Timetable:
+    """The timetable of a stored rule; equal texts are read once."""
+    times = timetable(from_dict(json.loads(rule)))
+    assert times is not None, "a due row belongs to a clock trigger"
+    return times

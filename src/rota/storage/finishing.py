@@ -13,7 +13,7 @@ from rota.domain.run import RunEnd, roll_up
 from rota.domain.run import TargetEnd as Group
 from rota.domain.states import RunState, TargetState
 from rota.ports import Tx
-from rota.storage.launching import write_intents
+from rota.storage.launching import insert_attempts
 from rota.storage.statements import Statements
 from rota.storage.work import Report, Settled
 
@@ -31,22 +31,16 @@ class CancelOrder(NamedTuple):
 def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
     """Record a batch of ended attempts, and with them the ends of targets and runs.
 
-    A report whose fence is old changes nothing and is named in `fenced`. Runs whose last target ended are rolled up.
+    A report whose fence is old, or whose target has ended, changes nothing and is named in `fenced`. Runs whose last
+    target ended are rolled up. The assignments stay as they are until `move_on`: a commit may fail and be tried again.
     """
     driver, settled = tx.driver, Settled({}, set(), [])
     driver.executemany(_FINISH.attempt, [_attempt_row(report) for report in reports if report.attempt is not None])
-    going_on = [report for report in reports if report.then is not None]
     ending = [report for report in reports if report.end is not None]
-    for report in going_on:
-        _go_on(tx, report, settled)
-    if going_on:
-        write_intents(tx, [r.work for r in going_on if r.work.target_id not in settled.fenced])
-        for report in going_on:
-            if report.work.target_id not in settled.fenced:
-                settled.next_attempts[report.work.target_id] = report.work.attempt_id
-    rows = [_target_row(tx, report) for report in ending]
-    if driver.executemany(_FINISH.target, rows).rowcount != len(rows):
-        ending = [report for report in ending if not _is_fenced(tx, report, settled)]
+    if len(ending) != len(reports):
+        _go_on(tx, [report for report in reports if report.then is not None], settled)
+    if ending:
+        ending = _end_targets(tx, ending, settled)
     singles: list[tuple[int, int | None, RunEnd]] = []
     for report in ending:
         end, work = report.end, report.work
@@ -123,26 +117,43 @@ def _close_targets(tx: Tx, run_id: int, job_id: int | None, closed: int, ok: int
         finish_runs(tx, [(run_id, job_id, roll_up(groups))], settled)
 
 
-def _go_on(tx: Tx, report: Report, settled: Settled) -> None:
-    work, then = report.work, report.then
-    assert then is not None
-    moved = tx.driver.execute(_START.move_cursor, (then[0], work.changed, work.target_id, work.fence)).rowcount
-    if moved:
-        work.cursor, work.number = then
-    else:
-        settled.fenced.add(work.target_id)
+def move_on(reports: Sequence[Report], settled: Settled) -> None:
+    """After the commit, bring the assignments that go on in line with their rows."""
+    for report in reports:
+        attempt_id = settled.next_attempts.get(report.work.target_id)
+        if report.then is not None and attempt_id is not None:
+            report.work.cursor, report.work.number = report.then
+            report.work.attempt_id = attempt_id
 
 
-def _is_fenced(tx: Tx, report: Report, settled: Settled) -> bool:
-    """Tell, after a batch in which some row did not match, whether this was one of those."""
-    (state, fence) = tx.driver.execute(
-        "SELECT state, fence FROM run_target WHERE id = ?", (report.work.target_id,)
-    ).fetchone() or (None, None)
-    assert report.end is not None
-    if fence == report.work.fence and state == report.end.state:
-        return False
-    settled.fenced.add(report.work.target_id)
-    return True
+def _go_on(tx: Tx, reports: Sequence[Report], settled: Settled) -> None:
+    """Write the next intent of each."""
+    intents = []
+    for report in reports:
+        work, then = report.work, report.then
+        assert then is not None
+        row = (then[0], work.changed, work.target_id, work.fence)
+        if tx.driver.execute(_START.move_cursor, row).rowcount:
+            intents.append((work.target_id, *then))
+        else:
+            settled.fenced.add(work.target_id)
+    if intents:
+        first = insert_attempts(tx, intents)
+        settled.next_attempts = {target_id: first + i for i, (target_id, *_) in enumerate(intents)}
+
+
+def _end_targets(tx: Tx, ending: list[Report], settled: Settled) -> list[Report]:
+    """Write the ends of targets. Returns the reports that did; the others' targets are not theirs any more."""
+    driver = tx.driver
+    rows = [_target_row(tx, report) for report in ending]
+    driver.execute("SAVEPOINT ends")
+    if driver.executemany(_FINISH.target, rows).rowcount != len(rows):
+        driver.execute("ROLLBACK TO ends")  # again, one by one, to see which
+        matched = [driver.execute(_FINISH.target, row).rowcount == 1 for row in rows]
+        settled.fenced.update(r.work.target_id for r, ours in zip(ending, matched, strict=True) if not ours)
+        ending = [report for report, ours in zip(ending, matched, strict=True) if ours]
+    driver.execute("RELEASE ends")
+    return ending
 
 
 def _attempt_row(report: Report) -> tuple[object, ...]:

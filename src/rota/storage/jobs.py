@@ -127,7 +127,7 @@ def list_jobs(tx: Tx, *, after: str | None = None, limit: int) -> list[JobRow]:
 
 def count_jobs(tx: Tx) -> tuple[int, int]:
     """(live jobs, enabled ones among them)."""
-    enabled = func.coalesce(func.sum(tables.job.c.enabled), 0)
+    enabled = func.count().filter(tables.job.c.enabled)
     row = tx.execute(select(func.count().label("total"), enabled.label("on")).select_from(tables.job).where(LIVE)).one()
     return row.total, row.on
 

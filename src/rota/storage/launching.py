@@ -6,6 +6,7 @@ durable and started. What exceeds the cap waits for a slot, says so, and does no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rota.domain.instant import Micros
@@ -19,13 +20,14 @@ _PLAN, _START = Statements("plan"), Statements("start")
 
 @dataclass(slots=True)
 class Draft:
-    """A run about to be inserted. `waits_for` overlap: older runs of the job must end first."""
+    """A run about to be inserted. `waits_for_overlap`: older runs of the job must end first. `run_id`: set by flush."""
 
     request: RunRequest
     trigger_id: int | None
     nominal: Micros | None
     catch_up: bool = False
     waits_for_overlap: bool = False
+    run_id: int = 0
 
 
 @dataclass(slots=True)
@@ -44,9 +46,13 @@ class Launch:
         self.drafts.append(draft)
 
     def flush(self) -> tuple[list[int], list[Assignment]]:
-        """Insert everything. Returns the run ids in the order added, and what this owner has claimed."""
+        """Insert everything, larger priorities first: they get what room there is under the caps.
+
+        Returns the run ids in that order, and what this owner has claimed.
+        """
         if not self.drafts:
             return [], []
+        self.drafts.sort(key=lambda draft: -draft.request.priority)
         tx, at, owner = self.tx, self.tx.at, self.owner
         count = len(self.drafts)
         first_run = tx.take_ids("run", count)
@@ -58,7 +64,7 @@ class Launch:
         target_id = tx.take_ids("run_target", sum(len(d.request.members) for d in self.drafts))
         admitted = 0
         for run_id, public_id, draft in zip(range(first_run, first_run + count), public_ids, self.drafts, strict=True):
-            request = draft.request
+            request, draft.run_id = draft.request, run_id
             total = len(request.members)
             due_at = at if draft.nominal is None else draft.nominal
             waiting_for = "overlap" if draft.waits_for_overlap else "slot" if free_runs <= 0 else None
@@ -109,9 +115,14 @@ def write_intents(tx: Tx, work: list[Assignment]) -> None:
     """Insert the attempt row of each assignment's cursor and number, and note its id in the assignment."""
     if not work:
         return
-    first = tx.take_ids("attempt", len(work))
-    rows = []
+    first = insert_attempts(tx, [(a.target_id, a.cursor, a.number) for a in work])
     for attempt_id, assignment in enumerate(work, start=first):
         assignment.attempt_id = attempt_id
-        rows.append((attempt_id, assignment.target_id, assignment.cursor, assignment.number, tx.at))
+
+
+def insert_attempts(tx: Tx, intents: Sequence[tuple[int, int, int]]) -> int:
+    """Insert one attempt per (target id, step, number). Their ids are consecutive; returns the first."""
+    first, at = tx.take_ids("attempt", len(intents)), tx.at
+    rows = [(attempt_id, *intent, at) for attempt_id, intent in enumerate(intents, start=first)]
     tx.driver.executemany(_START.attempt, rows)
+    return first

@@ -91,9 +91,11 @@ class OutputStore:
 def _append(driver: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
     driver.execute("BEGIN IMMEDIATE")
     driver.executemany("INSERT INTO chunk (run_id, attempt_id, offset, data) VALUES (?, ?, ?, ?)", chunks)
+    # The tail is counted from where the newest piece begins, so that the one before it, which a reader who follows has
+    # just had, is never what the newest is said to have been cut off from.
     ends: dict[int, int] = {}
     for chunk in chunks:
-        ends[chunk.attempt_id] = max(ends.get(chunk.attempt_id, 0), chunk.offset + len(chunk.data))
+        ends[chunk.attempt_id] = max(ends.get(chunk.attempt_id, 0), chunk.offset)
     driver.executemany(
         "DELETE FROM chunk WHERE attempt_id = ? AND offset >= ? AND offset + length(data) <= ?",
         [(attempt, HEAD_BYTES, end - TAIL_BYTES) for attempt, end in ends.items() if end > HEAD_BYTES + TAIL_BYTES],

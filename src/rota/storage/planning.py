@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rota.domain.instant import Micros
-from rota.domain.policy import Missed, Overlap, on_overlap
+from rota.domain.policy import Missed, on_overlap
 from rota.domain.reasons import Reason
 from rota.domain.trigger.timetable import Timetable
 from rota.ports import RunRequest, Tx
@@ -57,6 +57,7 @@ class Planned:
     missing: list[int]  # trigger ids whose card is unknown or out of date
     work: list[Assignment] = field(default_factory=list)
     cancels: list[CancelOrder] = field(default_factory=list)
+    replaced: bool = False  # some run waits for the older ones of its job, which may be gone by now
     next_fire: Micros | None = None
 
 
@@ -71,6 +72,47 @@ class _Refusal(NamedTuple):
     message: str | None
 
 
+class _Blocked(NamedTuple):
+    """An instant that a run of this very batch stands in the way of; its id is known once it is inserted."""
+
+    card: Card
+    trigger_id: int
+    instant: Micros
+    by: Draft
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one call has decided so far. `drafted`: the drafts of each job."""
+
+    outcome: Planned
+    launch: Launch
+    drafted: dict[int, list[Draft]] = field(default_factory=dict)
+    blocked: list[_Blocked] = field(default_factory=list)
+
+    def draft(self, job_id: int, draft: Draft) -> None:
+        self.launch.drafts.append(draft)
+        self.drafted.setdefault(job_id, []).append(draft)
+
+    def drop(self, job_id: int) -> list[Draft]:
+        """Take back what this batch has drafted of a job."""
+        dropped = self.drafted.pop(job_id, [])
+        for draft in dropped:
+            self.launch.drafts.remove(draft)
+        return dropped
+
+
+class _Due(NamedTuple):
+    """A due trigger as it was read. `unfinished` runs of its job, the newest of which is `last_run`."""
+
+    trigger_id: int
+    nominal: Micros
+    generation: int
+    job_id: int
+    unfinished: int
+    last_run: int | None
+
+
 def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None, slots: int) -> Planned:
     """Settle up to `limit` due triggers, oldest first. Each is settled once: its `due` row moves on in the same commit.
 
@@ -80,12 +122,12 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
     outcome = Planned(at=at, handled=0, missing=[])
     inventory, library = current(tx, "inventory_version"), current(tx, "library_version")
     launch = Launch(tx, owner, slots)
+    batch = _Batch(outcome, launch)
     advances: list[tuple[Micros | None, Micros | None, Micros, int]] = []
-    active: dict[int, int] = {}
+    drafted, drafts = batch.drafted, launch.drafts
     nexts: dict[tuple[int, Micros], Micros | None] = {}  # a herd shares few timetables: ask each once per instant
-    for trigger_id, nominal, generation, job_id, unfinished, last_run in driver.execute(
-        _PLAN.due, (at, limit)
-    ).fetchall():
+    for row in driver.execute(_PLAN.due, (at, limit)).fetchall():
+        trigger_id, nominal, generation, job_id, unfinished, _ = row
         card = cards.get(trigger_id)
         if card is None or not card.is_current(generation, inventory, library):
             outcome.missing.append(trigger_id)
@@ -96,29 +138,29 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
             key = (id(timetable), nominal)
             following = nexts[key] if key in nexts else nexts.setdefault(key, timetable.next(nominal))
             if following is None or following > at:  # the common case: one instant, on time
-                if unfinished or job_id in active or card.refusal is not None:
-                    _decide(outcome, launch, card, trigger_id, [nominal], active, job_id, unfinished, last_run)
+                if unfinished or job_id in drafted or card.refusal is not None:
+                    _decide(batch, card, _Due._make(row), [nominal])
                 else:
-                    active[job_id] = 1
-                    launch.drafts.append(Draft(card.request, trigger_id, nominal))
+                    draft = Draft(card.request, trigger_id, nominal)
+                    drafts.append(draft)
+                    drafted[job_id] = [draft]
                 advances.append((following, following, nominal, trigger_id))
                 continue
-        high_water, following = _catch_up(
-            outcome, launch, card, trigger_id, nominal, cutoff, active, job_id, unfinished, last_run
-        )
+        high_water, following = _catch_up(batch, card, _Due._make(row), cutoff)
         advances.append((following, following, high_water, trigger_id))
     _, outcome.work = launch.flush()
+    for blocked in batch.blocked:
+        instant = blocked.instant
+        refusal = _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, None)
+        _refuse(tx, blocked.card, blocked.trigger_id, refusal)
     driver.executemany(_PLAN.advance, advances)
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
 
 
-def _catch_up(
-    outcome: Planned, launch: Launch, card: Card, trigger_id: int, nominal: Micros, cutoff: Micros,
-    active: dict[int, int], job_id: int, unfinished: int, last_run: int | None,
-) -> tuple[Micros, Micros | None]:  # fmt: skip
+def _catch_up(batch: _Batch, card: Card, due: _Due, cutoff: Micros) -> tuple[Micros, Micros | None]:
     """Settle a trigger that has missed instants, or several within grace. Returns (high water, next instant)."""
-    at, timetable = launch.tx.at, card.timetable
+    tx, timetable, nominal = batch.launch.tx, card.timetable, due.nominal
     instants: list[Micros] = []
     instant: Micros | None = nominal
     high_water = nominal
@@ -126,50 +168,51 @@ def _catch_up(
         last_missed = timetable.last_at_or_before(cutoff - 1, nominal) or nominal
         count = 1 + timetable.count(nominal, last_missed)
         high_water, instant = last_missed, timetable.next(last_missed)
-        caught_up = card.missed is Missed.RUN_ONCE and (instant is None or instant > at)
-        if caught_up:
-            count -= 1  # the newest one runs, late and marked so
-            _decide(
-                outcome, launch, card, trigger_id, [last_missed], active, job_id, unfinished, last_run, catch_up=True
-            )
+        last: Micros | None = last_missed
+        word = None
+        if card.missed is Missed.RUN_ONCE:
+            word = "a newer one was still in time"
+            if instant is None or instant > tx.at:  # the newest one runs, late and marked so
+                word = "the newest of them was caught up"
+                last, count = timetable.prev(last_missed), count - 1
+                _decide(batch, card, due, [last_missed], catch_up=True)
         if count:
-            last = timetable.prev(last_missed) if caught_up else last_missed
-            word = "the newest of them was caught up" if card.missed is Missed.RUN_ONCE else None
-            _refuse(launch.tx, card, trigger_id, _Refusal(Reason.MISSED, nominal, last or nominal, count, None, word))
-    while instant is not None and instant <= at and len(instants) < MAX_INSTANTS_AT_ONCE:
+            _refuse(tx, card, due.trigger_id, _Refusal(Reason.MISSED, nominal, last or nominal, count, None, word))
+    while instant is not None and instant <= tx.at and len(instants) < MAX_INSTANTS_AT_ONCE:
         instants.append(instant)
         high_water, instant = instant, timetable.next(instant)
-    if card.request.overlap is Overlap.CANCEL_RUNNING:  # each would replace the one before it: only the newest need run
-        for older in instants[:-1]:
-            _refuse(launch.tx, card, trigger_id, _Refusal(Reason.OVERLAP_REPLACED, older, older, 1, None, None))
-        instants = instants[-1:]
-    _decide(outcome, launch, card, trigger_id, instants, active, job_id, unfinished, last_run)
+    _decide(batch, card, due, instants)
     return high_water, instant
 
 
-def _decide(
-    outcome: Planned, launch: Launch, card: Card, trigger_id: int, instants: Sequence[Micros],
-    active: dict[int, int], job_id: int, unfinished: int, last_run: int | None, *, catch_up: bool = False,
-) -> None:  # fmt: skip
+def _decide(batch: _Batch, card: Card, due: _Due, instants: Sequence[Micros], *, catch_up: bool = False) -> None:
     """Put each instant through the overlap policy: a draft, or a refusal in the ledger."""
-    request = card.request
+    request, job_id, tx = card.request, due.job_id, batch.launch.tx
+    assert request.overlap is not None  # jobs always have one
     for instant in instants:
         if card.refusal is not None:
             reason, message = card.refusal
-            _refuse(launch.tx, card, trigger_id, _Refusal(reason, instant, instant, 1, None, message))
+            _refuse(tx, card, due.trigger_id, _Refusal(reason, instant, instant, 1, None, message))
             continue
-        now_active = unfinished + active.get(job_id, 0)
-        assert request.overlap is not None  # jobs always have one
-        match on_overlap(request.overlap, now_active):
+        drafted = batch.drafted.get(job_id, [])
+        match on_overlap(request.overlap, due.unfinished + len(drafted)):
+            case "skip" if drafted:
+                batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
             case "skip":
-                _refuse(launch.tx, card, trigger_id, _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, last_run, None))
-                continue
+                refusal = _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, None)
+                _refuse(tx, card, due.trigger_id, refusal)
             case "replace":
-                outcome.cancels += cancel_runs_of(launch.tx, job_id, Reason.OVERLAP_REPLACED)
-                launch.add(Draft(request, trigger_id, instant, catch_up, waits_for_overlap=True))
+                for older in batch.drop(job_id):  # it would have been replaced before it could start
+                    assert older.nominal is not None  # the planner's drafts have one
+                    record_refusal(tx, older.request, older.trigger_id, Reason.OVERLAP_REPLACED, older.nominal,
+                                   older.nominal, 1, None, None)  # fmt: skip
+                if due.unfinished:
+                    batch.outcome.cancels += cancel_runs_of(tx, job_id, Reason.OVERLAP_REPLACED)
+                    batch.outcome.replaced = True
+                waits = due.unfinished > 0
+                batch.draft(job_id, Draft(request, due.trigger_id, instant, catch_up, waits_for_overlap=waits))
             case "start":
-                launch.add(Draft(request, trigger_id, instant, catch_up))
-        active[job_id] = active.get(job_id, 0) + 1
+                batch.draft(job_id, Draft(request, due.trigger_id, instant, catch_up))
 
 
 def _refuse(tx: Tx, card: Card, trigger_id: int, refusal: _Refusal) -> None:

@@ -47,11 +47,12 @@ def take_over(tx: Tx, dead: str, owner: str) -> list[Rescued]:
     """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke."""
     rescued = []
     for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
-         _at_once, run_timeout, due_at, started_at, cancel, attempt_id, number) in tx.driver.execute(
+         _at_once, run_timeout, due_at, started_at, cancel, attempt_id, last_number) in tx.driver.execute(
         _RESCUE.held, (dead,)
     ).fetchall():  # fmt: skip
         if not tx.driver.execute(_RESCUE.take_over, (owner, target_id, fence)).rowcount:
             continue
+        number = last_number
         if attempt_id is None:  # it stands between two attempts
             number = tx.driver.execute(_CLAIM.last_number, (target_id, cursor)).fetchone()[0] + 1
         work = Assignment(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from rota.domain.errors import Unavailable
-from rota.storage.sqlite import SCHEMA_VERSION, storage_error
+from rota.storage.sqlite import BUSY_SECONDS, SCHEMA_VERSION, core_view, storage_error
 
 
 def prepare(path: Path, *, create: bool) -> bool:
@@ -19,53 +20,60 @@ def prepare(path: Path, *, create: bool) -> bool:
     if fresh and not create:
         raise Unavailable(f"there is no Rota store at {path}", hint="start one: rota daemon")
     try:
-        version = _version(path)
+        driver = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            if _version(driver, path) == SCHEMA_VERSION:
+                return False
+            _use_wal(driver)
+            driver.execute("BEGIN IMMEDIATE")  # whoever else comes waits here, and then finds it done
+            if _version(driver, path) == SCHEMA_VERSION:
+                return False
+            _migrate(driver)
+        finally:
+            driver.close()  # what is not committed is undone
     except sqlite3.Error as error:
         raise storage_error(error, path) or Unavailable(f"the store cannot be read: {path}: {error}") from error
-    if version == SCHEMA_VERSION:
-        return False
+    return fresh
+
+
+def _version(driver: sqlite3.Connection, path: Path) -> int:
+    """The schema's version, 0 for an empty file. Raises Unavailable where this program may not touch the file."""
+    (version,) = driver.execute("PRAGMA user_version").fetchone()
+    (tables,) = driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version > SCHEMA_VERSION:
         raise Unavailable(
             f"the store {path} is of schema {version}, made by a newer Rota",
             expected=f"schema {SCHEMA_VERSION} or older",
             hint="upgrade this program, or choose another --home",
         )
-    _migrate(path)
-    return fresh
+    if tables and not driver.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        raise Unavailable(f"{path} is a SQLite file, but not a Rota store", hint="choose another --home")
+    return int(version)
 
 
-def _version(path: Path) -> int:
-    driver = sqlite3.connect(path)
-    try:
-        (version,) = driver.execute("PRAGMA user_version").fetchone()
-        (tables,) = driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (
-            version == 0
-            and tables
-            and not driver.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        ):
-            raise Unavailable(f"{path} is a SQLite file, but not a Rota store", hint="choose another --home")
-        return int(version)
-    finally:
-        driver.close()
+def _use_wal(driver: sqlite3.Connection) -> None:
+    """Switch to WAL. Of several processes that try at once all but one are told "busy", without any waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            driver.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            driver.execute("PRAGMA synchronous = FULL")
+            return
 
 
-def _migrate(path: Path) -> None:
+def _migrate(driver: sqlite3.Connection) -> None:
+    """Run what is missing, in the transaction that is open: a process killed in the middle leaves nothing behind."""
     from alembic import command
     from alembic.config import Config
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.pool import NullPool
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def _wal(driver: sqlite3.Connection, _record: object) -> None:
-        driver.execute("PRAGMA journal_mode = WAL")
-        driver.execute("PRAGMA synchronous = FULL")
-
-    with engine.begin() as connection:
+    with core_view(driver) as connection, connection.begin():  # commits what `prepare` began
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

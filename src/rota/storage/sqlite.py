@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
 READERS = 3
+BUSY_SECONDS = 10.0  # how long a write waits for another process's
 _PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -105,8 +106,10 @@ class SqliteStore:
                 return fn(SqliteTx(driver, connected.core, self._clock.now()))
             finally:
                 driver.rollback()
-        except sqlite3.Error as error:
-            raise self._wrapped(error) from error
+        except Exception as error:
+            if (failure := self._failure(error)) is error:
+                raise
+            raise failure from error
         finally:
             self._readers.append(connected)
 
@@ -125,7 +128,7 @@ class SqliteStore:
         except BaseException as error:  # every waiting caller must hear of it, and the thread must live on
             if driver.in_transaction:
                 driver.rollback()
-            failure = self._wrapped(error) if isinstance(error, sqlite3.Error) else error
+            failure = self._failure(error)
             return [failure if not isinstance(r, RotaError) else r for r in results] + [failure] * (
                 len(group) - len(results)
             )
@@ -135,22 +138,22 @@ class SqliteStore:
         driver.execute("SAVEPOINT one")
         try:
             value = fn(SqliteTx(driver, self._writer.core, self._clock.now()))
-        except sqlite3.Error as error:
+        except Exception as error:
             if not driver.in_transaction:
                 raise  # SQLite rolled everything back by itself (disk full, I/O error)
-            driver.execute("ROLLBACK TO one")
-            return self._wrapped(error)
-        except Exception as error:  # the caller's own failure: only its part is undone
-            driver.execute("ROLLBACK TO one")
-            return error
+            driver.execute("ROLLBACK TO one")  # only this caller's part is undone
+            return self._failure(error)
         driver.execute("RELEASE one")
         return value
 
-    def _wrapped(self, error: sqlite3.Error) -> BaseException:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith("SQLITE_IOERR") and self._on_fatal is not None:
-            self._on_fatal(error)  # a failed fsync leaves no honest answer: stop rather than guess (DESIGN §3 Durable)
-        return storage_error(error, self.path) or error
+    def _failure(self, error: BaseException) -> BaseException:
+        """What the caller hears of an error of its function or of a commit: the world's are Unavailable."""
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps what the driver says
+        if not isinstance(cause, sqlite3.Error):
+            return error
+        if getattr(cause, "sqlite_errorname", "").startswith("SQLITE_IOERR") and self._on_fatal is not None:
+            self._on_fatal(cause)  # a failed fsync leaves no honest answer: stop rather than guess (DESIGN §3 Durable)
+        return storage_error(cause, self.path) or error
 
 
 def storage_error(error: sqlite3.Error, path: Path) -> Unavailable | None:
@@ -174,6 +177,19 @@ def storage_error(error: sqlite3.Error, path: Path) -> Unavailable | None:
     return None
 
 
+def core_view(driver: sqlite3.Connection) -> Connection:
+    """SQLAlchemy's view of a connection that may be in the middle of a transaction. Whoever began it also ends it."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    # A new engine tries its dialect out on its first connection, and ends with a ROLLBACK: not on ours.
+    connections = iter((sqlite3.connect(":memory:"), driver))
+    engine = create_engine("sqlite://", creator=lambda: next(connections), poolclass=NullPool)
+    engine.connect().close()
+    # Not AUTOCOMMIT: setting it makes the driver commit. SQLAlchemy's own BEGIN sends nothing to this driver.
+    return engine.connect()
+
+
 class _Connected:
     """A driver connection, and SQLAlchemy's view of it made on first use (its import costs half a second)."""
 
@@ -181,7 +197,7 @@ class _Connected:
         self.path = path
         self._core: Connection | None = None
         try:
-            self.driver = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self.driver = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self.driver.executescript(_PRAGMAS)
             if read_only:
                 self.driver.execute("PRAGMA query_only = ON")
@@ -189,17 +205,8 @@ class _Connected:
             raise storage_error(error, path) or error from error
 
     def core(self) -> Connection:
-        """SQLAlchemy's view; safe to make in the middle of a transaction, which is where it is first asked for."""
         if self._core is None:
-            from sqlalchemy import create_engine
-            from sqlalchemy.pool import NullPool
-
-            # A new engine tries its dialect out on its first connection, and ends with a ROLLBACK: not on ours.
-            connections = iter((sqlite3.connect(":memory:"), self.driver))
-            engine = create_engine("sqlite://", creator=lambda: next(connections), poolclass=NullPool)
-            engine.connect().close()
-            # Not AUTOCOMMIT: setting it makes the driver commit. SQLAlchemy's own BEGIN sends nothing to this driver.
-            self._core = engine.connect()
+            self._core = core_view(self.driver)
         return self._core
 
     def close(self) -> None:

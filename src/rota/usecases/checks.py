@@ -86,11 +86,9 @@ def _look_at_work(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str], f
         item = library.find_playbook(tx, name)
         if item is None:
             complete = False
-            expected = near(name, library.playbook_names(tx))
-            missing = FieldError(
-                field="playbook", message=f'there is no playbook "{name}"', expected=expected, got=name
-            )
-            found.missing.append(missing)
+            meant = near(name, library.playbook_names(tx))
+            message = f'there is no playbook "{name}"' + (f"; {meant}" if meant else "")
+            found.missing.append(FieldError(field="playbook", message=message, got=name))
             continue
         playbook = parsed(item.text)
         given |= playbook.vars
@@ -121,7 +119,7 @@ def _unresolved(steps: Sequence[Step], given: Mapping[str, str]) -> list[FieldEr
     return [
         FieldError(
             field=f"vars.{name}",
-            message=f"missing variable `{name}`, needed by {', '.join(dict.fromkeys(fields))}",
+            message=f"missing variable, needed by {', '.join(dict.fromkeys(fields))}",
             expected=near(name, known) or f"--var {name}=…",
         )
         for name, fields in wanted.items()

@@ -8,7 +8,7 @@ from datetime import UTC
 from functools import lru_cache
 from heapq import merge
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rota.domain.errors import FieldError
@@ -35,8 +35,11 @@ from rota.usecases.context import DaemonInfo
 SHOWN_ACTION = 40  # characters of `shell: df -h` in a table
 
 
+rfc3339 = lru_cache(maxsize=4096)(format_rfc3339)  # the same few instants stand in many rows
+
+
 def instant(at: Micros | None) -> str | None:
-    return None if at is None else format_rfc3339(at)
+    return None if at is None else rfc3339(at)
 
 
 def fault(error: FieldError) -> shapes.Fault:
@@ -58,43 +61,61 @@ def daemon(info: DaemonInfo) -> shapes.Daemon:
 def job(row: JobRow, upcoming_from: Mapping[str, Micros], *, now: Micros) -> shapes.Job:
     """The whole resource. `upcoming_from`: high water by trigger name, where next runs begin at the earliest."""
     data = row.data
-    whole = job_in_list(row, data)
+    whole = job_in_list(row)
     whole["vars"] = data["vars"]
     whole["steps"] = data["steps"]
     whole["next_runs"] = next_runs(row.spec, upcoming_from, now=now) if row.enabled else []
     return whole
 
 
-def job_in_list(row: JobRow, data: Mapping[str, Any] | None = None) -> shapes.Job:
-    """The resource without steps, variables and next runs. Reads the version's JSON as it is: a thousand are quick."""
-    data = row.data if data is None else data
-    short, text, triggers = _triggers(json.dumps(data["triggers"]))
-    action, playbook = _action(data["steps"])
+def job_in_list(row: JobRow) -> shapes.Job:
+    """The resource without steps, variables and next runs."""
+    said = _said(row.spec_text)
     return {
         "id": public(Kind.JOB, row.public_id),
         "name": row.name,
-        "description": data["description"],
+        "description": said.data["description"],
         "enabled": row.enabled,
         "version": row.version,
-        "target": data["target"],
-        "triggers": triggers,
-        "overlap_policy": data["overlap_policy"],
-        "missed_run_policy": data["missed_run_policy"],
-        "grace_seconds": data["grace_seconds"],
-        "run_timeout_seconds": data["run_timeout_seconds"],
-        "targets_at_once": data["targets_at_once"],
-        "priority": data["priority"],
+        "target": said.data["target"],
+        "triggers": said.triggers,
+        "overlap_policy": said.data["overlap_policy"],
+        "missed_run_policy": said.data["missed_run_policy"],
+        "grace_seconds": said.data["grace_seconds"],
+        "run_timeout_seconds": said.data["run_timeout_seconds"],
+        "targets_at_once": said.data["targets_at_once"],
+        "priority": said.data["priority"],
         "created_by": row.created_by,
-        "created_at": format_rfc3339(row.created_at),
+        "created_at": rfc3339(row.created_at),
         "updated_by": row.updated_by,
-        "updated_at": format_rfc3339(row.updated_at),
-        "trigger_short": short,
-        "trigger_text": text,
-        "action_short": action,
-        "playbook": playbook,
+        "updated_at": rfc3339(row.updated_at),
+        "trigger_short": said.trigger_short,
+        "trigger_text": said.trigger_text,
+        "action_short": said.action_short,
+        "playbook": said.playbook,
         "last_run": _last_run(row.last_run),
         "active_runs": row.active,
     }
+
+
+class _Said(NamedTuple):
+    """What one version says, as a list shows it. Read only: many answers share it."""
+
+    data: Mapping[str, Any]
+    triggers: list[shapes.Trigger]
+    trigger_short: str
+    trigger_text: str
+    action_short: str
+    playbook: str | None
+
+
+@lru_cache(maxsize=4096)
+def _said(spec_text: str) -> _Said:
+    """Versions never change, so each is read once: a list of 1,000 jobs is asked for again and again."""
+    data = json.loads(spec_text)
+    steps = data.pop("steps")
+    del data["vars"]
+    return _Said(data, *_triggers(json.dumps(data["triggers"])), *_action(steps))
 
 
 def trigger(name: str, rule: Mapping[str, Any]) -> shapes.Trigger:
@@ -123,7 +144,7 @@ def upcoming(rule: TriggerSpec, *, after: Micros, count: int) -> list[shapes.Upc
             break
         at = following
         wall = from_micros(at).astimezone(UTC if zone == "UTC" else ZoneInfo(zone))
-        found.append({"at": format_rfc3339(at), "local": f"{wall:%Y-%m-%d %H:%M:%S %Z}", "timezone": zone})
+        found.append({"at": rfc3339(at), "local": f"{wall:%Y-%m-%d %H:%M:%S %Z}", "timezone": zone})
     return found
 
 
@@ -146,13 +167,16 @@ def _action(steps: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
     return (text if len(text) <= room else text[: room - 1] + "…") + more, playbook
 
 
-@lru_cache(maxsize=8192)
-def _triggers(text: str) -> tuple[str, str, list[shapes.Trigger]]:
-    """(short form, English, resources) of the stored triggers. Few texts serve many jobs."""
+@lru_cache(maxsize=4096)
+def _triggers(text: str) -> tuple[list[shapes.Trigger], str, str]:
+    """(resources, short form, English) of the stored triggers. Few texts serve many jobs."""
     named = [(str(data.pop("name")), data) for data in json.loads(text)]
     rules = [from_dict(data) for _, data in named]
-    short, words = "; ".join(map(short_form, rules)), "; ".join(map(describe, rules))
-    return short, words, [trigger(name, data) for name, data in named]
+    return (
+        [trigger(name, data) for name, data in named],
+        "; ".join(map(short_form, rules)),
+        "; ".join(map(describe, rules)),
+    )
 
 
 def _last_run(last: LastRunRow | None) -> shapes.LastRun | None:
@@ -186,8 +210,8 @@ def run(row: RunRow, targets_by_state: Mapping[str, int]) -> shapes.Run:
         "waiting_for": row.waiting_for,
         "priority": row.priority,
         "nominal_at": instant(row.nominal),
-        "due_at": format_rfc3339(row.due_at),
-        "created_at": format_rfc3339(row.created_at),
+        "due_at": rfc3339(row.due_at),
+        "created_at": rfc3339(row.created_at),
         "queued_at": instant(row.queued_at),
         "started_at": instant(row.started_at),
         "finished_at": instant(row.finished_at),
@@ -262,10 +286,10 @@ def ledger_entry(row: LedgerRow) -> shapes.LedgerEntry:
         "trigger": row.kind,
         "reason": row.reason,
         "message": row.message,
-        "first_at": format_rfc3339(row.first_nominal),
-        "last_at": format_rfc3339(row.last_nominal),
+        "first_at": rfc3339(row.first_nominal),
+        "last_at": rfc3339(row.last_nominal),
         "count": row.occurrences,
-        "at": format_rfc3339(row.at),
+        "at": rfc3339(row.at),
         "blocked_by": None if row.blocked_by is None else public(Kind.RUN, row.blocked_by),
     }
 
@@ -317,7 +341,7 @@ def playbook_item(item: Item, description: str, steps: int, faults: Sequence[str
         "digest": item.digest,
         "steps": steps,
         "source": item.source,
-        "updated_at": format_rfc3339(item.updated_at),
+        "updated_at": rfc3339(item.updated_at),
         "faults": list(faults),
     }
 
@@ -330,7 +354,7 @@ def playbook(item: Item, description: str, variables: Mapping[str, str], steps: 
         "digest": item.digest,
         "steps": list(map(step, steps)),
         "source": item.source,
-        "updated_at": format_rfc3339(item.updated_at),
+        "updated_at": rfc3339(item.updated_at),
         "text": item.text,
         "vars": dict(variables),
     }

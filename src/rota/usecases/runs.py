@@ -269,8 +269,8 @@ def _states(text: str | None) -> list[str]:
     faults = [
         FieldError(
             field="state",
-            message=f'"{word[:40]}" is no state of a run',
-            expected=near(word, known) or "one of " + " ".join(known),
+            message=f'"{word[:40]}" is no state of a run' + (f"; {meant}" if (meant := near(word, known)) else ""),
+            expected="one of " + " ".join(known),
             got=word[:40],
         )
         for word in words

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired
 
+from pydantic import JsonValue as Json
+
 # `typing.TypedDict` loses NotRequired on 3.11 when pydantic makes a schema of it.
 from typing_extensions import TypedDict
-
-from rota.domain.step import Json
 
 
 class Daemon(TypedDict):

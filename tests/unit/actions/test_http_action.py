@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from doing import a_context, do
+from tests.unit.actions.doing import a_context, do
 
 from rota.domain.step import Json, Step, StepResult
 from rota.templating.renderer import Renderer
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(200, b"a" * 70_000)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - the base class's name
 
     def _answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doing import a_context, carry_out, do
+from tests.unit.actions.doing import a_context, carry_out, do
 
 from rota.actions.playbook_file import read_playbook
 from rota.actions.prepare import Instant, Ordered, Perform, Skip, prepare, prepare_now
@@ -20,8 +20,8 @@ from rota.templating.renderer import Renderer
 EXAMPLES = Path(__file__).parents[3] / "src/rota/examples/playbooks"
 
 
-def a_step(action: str, *, when: str | None = None, system: str | None = None, **params: Json) -> Step:
-    return Step(name="s", action=action, params=params, when=when, os=system)  # type: ignore[arg-type]
+def a_step(kind: str, *, when: str | None = None, system: str | None = None, **params: Json) -> Step:
+    return Step(name="s", action=kind, params=params, when=when, os=system)  # type: ignore[arg-type]
 
 
 async def test_a_hostile_variable_is_one_argument(renderer: Renderer) -> None:

@@ -75,7 +75,7 @@ def test_a_write_replaces_the_file_as_a_whole(tmp_path: Path) -> None:
     with path.open() as reader:
         do("write", path, b"new")
         assert reader.read() == "old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_write_makes_missing_folders_only_when_asked(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def list_(session: Session, job: str | None, state: str | None, limit: int) -> N
             for run, row in zip(page["items"], rows, strict=True):
                 row += [run["principal"], run["message"] or ""]
         paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
-        out(render(titles, rows, width=session.terminal_width, paint=paint))
+        out(render(titles, rows, width=session.terminal_width, elastic=(1, 3), paint=paint))
 
     emit(session, page, people=people, name="id")
 
@@ -194,7 +194,7 @@ def _show(session: Session, run: Run) -> None:
         paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
         titles = ["HOST", "STEP", "TRY", "STATUS", "DURATION", "MESSAGE"]
         cells = [row for target in targets for row in _target_rows(target, session)]
-        out(render(titles, cells, width=session.terminal_width, paint=paint))
+        out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint))
     out(f"\nWhat it wrote: rota runs logs {short_id(run['id'])}")
 
 

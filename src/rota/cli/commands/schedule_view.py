@@ -165,7 +165,7 @@ def _jobs_table(session: Session, jobs: list[Job], now: Micros) -> str:
                 job["description"],
             ]
     paint = {4: _paint_status, 5: _paint_last_run} if session.colours else None
-    return render(titles, rows, width=session.terminal_width, paint=paint)
+    return render(titles, rows, width=session.terminal_width, elastic=(2, 3), paint=paint)
 
 
 def _last_run(run: LastRun | None, now: Micros) -> str:
@@ -194,7 +194,7 @@ def _show(job: Job, *, wide: bool) -> None:
         ("Description", job["description"] or times.NONE),
         trigger_line(job),
     ]
-    if wide or zone != "UTC":
+    if wide or zone not in ("UTC", "Etc/UTC"):
         rows.append(("Timezone", zone))
     if job["playbook"]:
         rows.append(("Playbook", job["playbook"]))
@@ -255,7 +255,7 @@ def _history_table(session: Session, entries: list[RunEntry | LedgerEntry]) -> s
         for entry, row in zip(entries, rows, strict=True):
             row += [times.NONE if entry["kind"] == "ledger" else short_id(entry["id"]), entry["message"] or ""]
     paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
-    return render(titles, rows, width=session.terminal_width, paint=paint)
+    return render(titles, rows, width=session.terminal_width, elastic=(1, 3), paint=paint)
 
 
 def _history_row(entry: RunEntry | LedgerEntry) -> list[str]:

@@ -1,0 +1,177 @@
+"""The real thing: `rota daemon run` on a scratch instance with a real SQLite file, and what its store says afterwards.
+
+Jobs are put into the store before the daemon starts, in bulk: setting up is not what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import process
+from bench.harness import TurnFailed
+from rota.clock import SystemClock
+from rota.domain.instant import SECOND, Micros
+from rota.domain.job import JobSpec, NamedTrigger
+from rota.domain.step import Step
+from rota.domain.trigger.spec import CronTrigger, TriggerSpec
+from rota.ports import Tx
+from rota.storage.jobs import insert_job
+from rota.storage.schema import prepare
+from rota.storage.sqlite import SqliteStore
+
+NOOP = Step(name="main", action="noop")
+READY_SECONDS = 120.0
+STOP_SECONDS = 90.0
+_CHUNK = 5_000
+
+
+def a_job(number: int, rule: TriggerSpec, step: Step = NOOP) -> JobSpec:
+    return JobSpec(name=f"job-{number}", steps=(step,), triggers=(NamedTrigger(name="main", rule=rule),))
+
+
+def daily(at: float) -> CronTrigger:
+    """Every day at the minute that begins at `at`, seconds since the epoch."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return CronTrigger(f"{moment.minute} {moment.hour} * * *", "UTC")
+
+
+def minute_after(at: float) -> float:
+    """The first full minute at or after `at`."""
+    return -(-at // 60) * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A scratch instance. `runs_at_once` is the one setting that differs from the default."""
+
+    home: Path
+    runs_at_once: int
+
+    @property
+    def store(self) -> Path:
+        return self.home / "rota.db"
+
+    @property
+    def socket(self) -> Path:
+        return self.home / "rota.sock"
+
+    def configure(self) -> None:
+        self.home.mkdir(mode=0o700, parents=True)
+        (self.home / "rota.yaml").write_text(f"schedule: {{max_concurrent_schedules: {self.runs_at_once}}}\n")
+
+    def load(
+        self, jobs: Sequence[JobSpec], *, then: str | None = None, values: Mapping[str, int] | None = None
+    ) -> None:
+        """Save jobs as the API would, in few transactions. `then` is one more SQL statement, with its values."""
+        prepare(self.store, create=True)
+        asyncio.run(self._load(jobs, then, values or {}))
+
+    async def _load(self, jobs: Sequence[JobSpec], then: str | None, values: Mapping[str, int]) -> None:
+        store = SqliteStore(self.store, clock=SystemClock())
+        try:
+            for start in range(0, len(jobs), _CHUNK):
+                await store.write(lambda tx, part=jobs[start : start + _CHUNK]: _insert(tx, part))  # type: ignore[misc]
+            if then is not None:
+                await store.write(lambda tx: tx.driver.execute(then, values))
+        finally:
+            await asyncio.to_thread(store.close)
+
+    def ask(self, query: str, values: Mapping[str, int] | None = None) -> list[tuple[int, ...]]:
+        """Read from the store, beside the daemon or after it."""
+        driver = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
+        try:
+            return driver.execute(query, values or {}).fetchall()
+        finally:
+            driver.close()
+
+    def number(self, query: str, values: Mapping[str, int] | None = None) -> int:
+        """The one number that `query` asks for; 0 for NULL."""
+        return self.ask(query, values)[0][0] or 0
+
+    def wait_for(self, attempts: int, *, until: float) -> None:
+        """Wait until so many attempts were made and nothing runs or waits. Raises TurnFailed after `until` (epoch).
+
+        Two look-ups by key, four times a second: watching must cost the watched nothing worth naming.
+        """
+        made = busy = 0
+        while time.time() < until:
+            made = self.number("SELECT max(0, (SELECT value FROM sequence WHERE name = 'attempt'))")
+            busy = self.number("SELECT used FROM run_limit WHERE key = 'runs'")
+            if made >= attempts and not busy:
+                return
+            time.sleep(0.25)
+        raise TurnFailed(f"{made} of {attempts} were started in time, {busy} runs were not done")
+
+
+def _insert(tx: Tx, jobs: Sequence[JobSpec]) -> None:
+    for spec in jobs:
+        insert_job(tx, spec, "bench")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A daemon that has said that it is up."""
+
+    pid: int
+    spawned_at: float  # epoch seconds
+    home: Path
+
+    def family(self) -> list[int]:
+        """The daemon, its children (the template renderer) and its keeper."""
+        others = {*process.children(self.pid), *process.with_word(str(self.home))} - {self.pid}
+        return [self.pid, *sorted(others)]
+
+
+@contextmanager
+def daemon(scratch: Scratch) -> Iterator[Running]:
+    """Run the daemon of a scratch instance; ends it, and whatever it would leave behind."""
+    argv = [sys.executable, "-m", "rota", "--home", str(scratch.home), "daemon", "run"]
+    errors = scratch.home / "stderr.txt"
+    with errors.open("wb") as stderr:
+        spawned_at = time.time()
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=environment(), cwd="/"
+        )
+    running = Running(child.pid, spawned_at, scratch.home)
+    assert child.stdout is not None
+    try:
+        if not select.select([child.stdout], [], [], READY_SECONDS)[0] or b"started" not in child.stdout.readline():
+            raise TurnFailed(f"the daemon did not come up: {errors.read_text().strip()[-500:]}")
+        yield running
+    finally:
+        _stop(child, running)
+        child.stdout.close()
+
+
+def _stop(child: subprocess.Popen[bytes], running: Running) -> None:
+    left = running.family() if child.poll() is None else process.with_word(str(running.home))
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    for pid in left:
+        process.end(pid)
+
+
+def environment() -> dict[str, str]:
+    """Ours, without anything that would choose or change an instance."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
+
+
+def seconds_after(at: Micros, due: float) -> float:
+    return at / SECOND - due

@@ -1,0 +1,93 @@
+"""`idle`: many enabled jobs, none due for days; what it costs to wait.
+
+All of Rota's processes count: daemon, keeper, template renderer. CPU is read from the processes' CPU clocks, which
+count nanoseconds; "ticks" are the whole hundredths of a second that `top` and `ps` would show for the same time.
+The peer does nothing but wait: its main thread is blocked on its standard input.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench import peers, process
+from bench.daemon import READY_SECONDS, Scratch, a_job, daemon, environment
+from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
+from bench.machine import ROOT
+from bench.process import Cost
+from rota.domain.trigger.spec import CronTrigger
+
+ROTA, MEMORY = "Rota", "APScheduler memory"
+
+
+def idle(jobs: int, seconds: float, *, settle: float = 10.0) -> Bench:
+    """`settle` seconds pass between "ready" and the first reading."""
+
+    def prepare(scratch: Path, _stack: ExitStack) -> Mapping[str, Turn]:
+        numbers = itertools.count(1)
+        due = datetime.now(UTC) + timedelta(days=3)
+        return {
+            ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", jobs, due, seconds, settle),
+            MEMORY: lambda: _aps(jobs, due, seconds, settle),
+        }
+
+    return Bench(
+        name="idle",
+        what=f"{jobs:,} enabled jobs, none due for days: {seconds:g} s of waiting, all processes together",
+        prepare=prepare,
+        figures=[
+            Figure("ticks", "of 10 ms a minute", ROTA, MEMORY),
+            Figure("CPU", "ms a minute", ROTA, MEMORY, Goal("at most", 1.0)),
+            Figure("wake-ups", "/s", ROTA, goal=Goal("at most", 2.0)),
+            Figure("resident", "MiB", ROTA, MEMORY),
+        ],
+        warm_up=f"{settle:g} s between being ready and the first reading",
+    )
+
+
+def _rota(home: Path, jobs: int, due: datetime, seconds: float, settle: float) -> Sample:
+    scratch = Scratch(home, 5)
+    scratch.configure()
+    rule = CronTrigger(f"0 2 {due.day} {due.month} *", "UTC")
+    scratch.load([a_job(number, rule) for number in range(jobs)])
+    with daemon(scratch) as running:
+        return _watch(running.family, seconds, settle)
+
+
+def _aps(jobs: int, due: datetime, seconds: float, settle: float) -> Sample:
+    argv = peers.argv("idle", jobs=jobs, due=due.timestamp())
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment()
+    ) as child:  # fmt: skip
+        assert child.stdout is not None and child.stdin is not None
+        try:
+            if child.stdout.readline() != b"ready\n":
+                raise TurnFailed(f"it was not ready within {READY_SECONDS:g} s")
+            return _watch(lambda: [child.pid], seconds, settle)
+        finally:
+            child.stdin.close()
+            process.end(child.pid)
+
+
+def _watch(family: Callable[[], list[int]], seconds: float, settle: float) -> Sample:
+    time.sleep(settle)
+    pids = family()
+    before, began = Cost.of(pids), time.monotonic()
+    time.sleep(seconds)
+    after, took = Cost.of(pids), time.monotonic() - began
+    if family() != pids:
+        raise TurnFailed(f"the processes changed while they were watched: {pids}, then {family()}")
+    return Sample(
+        {
+            "CPU": (after.cpu_seconds - before.cpu_seconds) / took * 60_000,
+            "ticks": (after.ticks - before.ticks) / took * 60,
+            "wake-ups": (after.wake_ups - before.wake_ups) / took,
+            "resident": after.resident_mib,
+        },
+        {"processes": len(pids)},
+    )
