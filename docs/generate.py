@@ -75,7 +75,7 @@ def commands(root: click.Group = rota) -> Iterator[tuple[str, click.Command]]:
 def own_params(command: click.Command) -> list[click.Parameter]:
     """A command's arguments and options, without the global ones and `--help`."""
     with click.Context(command) as context:
-        return [param for param in command.get_params(context) if param not in GLOBAL_OPTIONS and param.name != "help"]
+        return [param for param in command.get_params(context) if param not in GLOBAL_OPTIONS and "--help" not in param.opts]
 
 
 def _commands() -> str:
@@ -151,18 +151,19 @@ def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return _type(next(each for each in field["anyOf"] if each.get("type") != "null"))
     if field.get("type") == "array":
-        return f"list of {_type(field['items'])}"
+        return {"string": "list of texts", "integer": "list of whole numbers"}[field["items"]["type"]]
     names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
     return names.get(field.get("type", ""), "mapping" if field.get("type") == "object" else "any")
 
 
 def _default(field: Mapping[str, Any], is_required: bool) -> str:
     default = field.get("default")
-    return "required" if is_required else "" if default is None else f"`{json.dumps(default)}`"
+    return "required" if is_required else "" if default is None else f"`{json.dumps(default)}`".replace('"', "")
 
 
 def _meaning(spec: Any, name: str, field: Mapping[str, Any]) -> str:
-    told = field.get("description") or next((one["description"] for one in field.get("anyOf", []) if one.get("description")), "")
+    descriptions = [each.get("description") for each in (field, *field.get("anyOf", []))]
+    told = next(filter(None, descriptions), "")
     return "; ".join(filter(None, [told, "may be a template" if name in spec.templates else ""]))
 
 
@@ -185,8 +186,8 @@ _STATE_MEANINGS = {
 
 
 def _states() -> str:
-    things = (("run", RUN_MOVES), ("run target", TARGET_MOVES), ("attempt", ATTEMPT_MOVES))
-    return "\n\n".join(_machine(what, moves) for what, moves in things)
+    things = {"A run": RUN_MOVES, "A run target": TARGET_MOVES, "An attempt": ATTEMPT_MOVES}
+    return "\n\n".join(_machine(what, moves) for what, moves in things.items())
 
 
 def _machine(what: str, moves: Mapping[Any, frozenset[Any]]) -> str:
@@ -197,7 +198,7 @@ def _machine(what: str, moves: Mapping[Any, frozenset[Any]]) -> str:
     arrows += [f"    {state} --> [*]" for state in states if state not in moves]
     diagram = "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
     rows = [[f"`{state}`", "" if state in moves else "final", _STATE_MEANINGS[state]] for state in states]
-    return f"## States of a {what}\n\n{diagram}\n\n{_table(['state', '', 'meaning'], rows)}"
+    return f"## {what}\n\n{diagram}\n\n{_table(['state', '', 'meaning'], rows)}"
 
 
 def _reasons() -> str:

@@ -17,13 +17,14 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         if wake is None:
             await asyncio.sleep(seconds)
-            return
+            return False
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 await wake.wait()
         except TimeoutError:
-            return
+            return False
         wake.clear()
+        return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from rota.api.app import create_app
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
-from rota.daemon.locks import OwnerLock, dead_owners
+from rota.daemon.locks import OwnerLock, dead_owners, has_dead_owner, sweep_owners
+from rota.daemon.playbooks import PlaybookFolder
 from rota.domain.instant import Micros
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
@@ -37,7 +39,6 @@ from rota.storage.schema import prepare
 from rota.storage.sqlite import SqliteStore
 from rota.templating.renderer import Renderer
 from rota.usecases.context import Context, DaemonInfo, InstanceInfo
-from rota.usecases.playbooks import sync_folder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -83,34 +84,44 @@ async def daemon(instance: Instance, settings: Settings, owner: OwnerLock) -> As
 @contextmanager
 def in_process(home: Path) -> Iterator[Served]:
     """The API without a daemon: a worker that carries out the runs that are made here, and nothing else."""
-    from rota.client.inprocess import call, loop_in_thread
+    from rota.client.inprocess import loop_in_thread
 
     instance = Instance(home=home, kind="option")
     instance.prepare()
     settings = load(instance)
     os.umask(0o077)
     _, owner = OwnerLock.create(instance.owners_dir)
-    stack = AsyncExitStack()
-    with loop_in_thread() as loop:
-        try:
-            app = call(loop, stack.enter_async_context(_working(instance, settings, owner)))
+    try:
+        with loop_in_thread() as loop:
+            serving: Future[ASGIApp] = Future()
+            stop = asyncio.Event()
+            living = asyncio.run_coroutine_threadsafe(_serve(instance, settings, owner, serving, stop), loop)
+            living.add_done_callback(lambda done: _fail(serving, done))
             try:
-                yield Served(app.asgi, loop)
+                yield Served(serving.result(), loop)
             finally:
-                call(loop, stack.aclose())
-        finally:
-            owner.release()
+                loop.call_soon_threadsafe(stop.set)
+                living.result()
+    finally:
+        owner.release()
 
 
-@asynccontextmanager
-async def _working(instance: Instance, settings: Settings, owner: OwnerLock) -> AsyncIterator[App]:
+async def _serve(
+    instance: Instance, settings: Settings, owner: OwnerLock, serving: Future[ASGIApp], stop: asyncio.Event
+) -> None:
+    """Live in one task from the open store to the closed one, so that what is opened here is closed here."""
     async with _parts(instance, settings, owner, kind="command", oversees=False) as app, asyncio.TaskGroup() as group:
         group.create_task(app.engine.run())
         await app.engine.ready.wait()
-        try:
-            yield app
-        finally:
-            await app.engine.stop("cancel", settings.shutdown_grace_seconds)
+        serving.set_result(app.asgi)
+        await stop.wait()
+        await app.engine.stop("cancel", settings.shutdown_grace_seconds)
+
+
+def _fail(serving: Future[ASGIApp], done: Future[None]) -> None:
+    """What went wrong before anything was served is told to whoever waits for it."""
+    if not serving.done():
+        serving.set_exception(done.exception() or RuntimeError("the application ended before it served"))
 
 
 @asynccontextmanager
@@ -156,20 +167,23 @@ async def _parts(
             ),
         )  # fmt: skip
         overseeing = None
+        folder = PlaybookFolder(context, instance.playbooks_dir)
+        await folder.look()
         if oversees:
             await connector.open()
-            await sync_folder(context, instance.playbooks_dir)
             overseeing = Overseeing(
                 planner=planner,
                 rescuer=Rescuer(
                     store=store, plans=plans, connector=connector, worker=worker, owner=owner_id,
                     dead_of=lambda ids: dead_owners(instance.owners_dir, ids),
+                    has_dead=lambda: has_dead_owner(instance.owners_dir),
+                    swept=lambda: sweep_owners(instance.owners_dir),
                 ),
                 outbox=Outbox(store, clock, events),
                 janitor=Janitor(
                     store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
                 ),
-                chores=[lambda: sync_folder(context, instance.playbooks_dir)],
+                chores=[folder.look],
             )  # fmt: skip
         engine = Engine(
             owner=owner_id, store=store, clock=clock, worker=worker, connector=connector, pump=pump,

@@ -30,8 +30,8 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds from an arbitrary start, never backwards. For durations and timeouts."""
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        """Return after about `seconds`, or later, or as soon as `wake` is set (it is cleared then).
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
+        """Return after about `seconds`, or later; or True as soon as `wake` is set (it is cleared then).
 
         Callers cap what they ask for and look at `now()` again: nothing rests on one long sleep.
         """

@@ -93,6 +93,17 @@ def test_the_rule_has_the_label_of_its_kind(daemon: Canned, kind: str, short: st
     assert line in daemon.rota(*CREATE, "--target", "all").stdout.splitlines()
 
 
+def test_a_reading_that_says_the_same_is_left_out(daemon: Canned) -> None:
+    job = a_job(
+        triggers=[{"name": "main", "kind": "manual"}], trigger_short="manual", trigger_text="Manual", next_runs=[]
+    )
+    daemon.on("POST", "/jobs", (201, job))
+    assert daemon.rota(*CREATE, "--target", "all").stdout.splitlines()[1:] == [
+        "Trigger: manual",
+        "Next runs: none; start it with: rota schedule trigger daily-backup",
+    ]
+
+
 def test_times_of_another_zone_carry_their_utc_time_and_its_date_where_it_differs(daemon: Canned) -> None:
     moments = [
         {"at": "2026-11-22T07:00:00Z", "local": "2026-11-22 02:00:00 EST", "timezone": "America/New_York"},

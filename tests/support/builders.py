@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +121,19 @@ class Rota:
         return replace(self, ctx=ctx, api=AsgiClient(create_app(ctx)))
 
 
+@cache
+def _empty_store() -> bytes:
+    """The bytes of a new store: made once, as migrating costs more than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rota.db"
+        prepare(path, create=True)
+        return path.read_bytes()
+
+
 async def a_rota(folder: Path) -> AsyncIterator[Rota]:
     """For a fixture: a new store in `folder`, closed at the end."""
     path, clock = folder / "rota.db", ManualClock()
-    prepare(path, create=True)
+    path.write_bytes(_empty_store())
     store = SqliteStore(path, clock=clock, executor=InlineExecutor())
     await store.write(lambda tx: tx.driver.execute("INSERT INTO run_limit VALUES ('runs', 5, 0)"))
     launcher, output, events = QueueingLauncher(store), WrittenOutput(), Watched()

@@ -26,23 +26,26 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._monotonic
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         if wake is not None and wake.is_set():
             wake.clear()
-            return
+            return True
         self._order += 1
         slept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._monotonic + seconds, self._order, slept))
         if wake is None:
             await slept
-            return
+            return False
         woken = asyncio.ensure_future(wake.wait())
         either: set[asyncio.Future[Any]] = {slept, woken}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
+        if not wake.is_set():
+            return False
         wake.clear()
+        return True
 
     def advance(self, seconds: float) -> None:
         self._wall += round(seconds * SECOND)

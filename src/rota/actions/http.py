@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
 import urllib.parse
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal
 
@@ -23,6 +26,8 @@ from rota.templating.quoting import Quoting
 LARGEST_BODY: Final = 10 * 1024 * 1024  # bytes of a response
 LARGEST_REGISTERED: Final = 64 * 1024  # characters of a body that later steps see; its beginning
 MOST_REDIRECTS: Final = 3
+# Threads of our own: asyncio's few are for work that ends soon, and a slow server must not hold them.
+_THREADS: Final = ThreadPoolExecutor(max_workers=64, thread_name_prefix="rota-http")
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", max_length=200)]
@@ -99,17 +104,15 @@ class _Exchange:
     """One request with its redirects, in a thread. `abort` ends it from outside."""
 
     deadline: float  # of time.monotonic
-    connection: http.client.HTTPConnection | None = None
+    sock: socket.socket | None = None  # kept here, as http.client drops it before the body is read
     aborted: threading.Event = field(default_factory=threading.Event)
 
     def abort(self) -> None:
         self.aborted.set()
-        connection = self.connection
-        if connection is not None and connection.sock is not None:
-            try:
-                connection.sock.shutdown(2)  # wakes a read that blocks in the thread
-            except OSError:
-                return  # it is closed already
+        if self.sock is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                # Wakes a read that blocks in the thread. An SSL socket's own shutdown would take its state away.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def follow(self, request: _Request, redirects: int) -> _Response:
         """Send, and follow up to `redirects` redirects. Raises _Failure."""
@@ -128,10 +131,12 @@ class _Exchange:
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection = self._connect(parts)
         try:
+            connection.connect()
+            self.sock = connection.sock
             connection.request(request.method, target, body=request.body, headers=dict(request.headers))
-            self._tick(connection)
+            self._tick()
             response = connection.getresponse()
-            body = self._read(connection, response)
+            body = self._read(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _Failure(self._why(error, parts)) from error
         finally:
@@ -148,23 +153,23 @@ class _Exchange:
             )
         else:
             connection = http.client.HTTPConnection(host, parts.port, timeout=seconds)
-        self.connection = connection
         return connection
 
-    def _read(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> bytes:
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
         parts, size = [], 0
         while chunk := response.read1(64 * 1024):
             size += len(chunk)
             if size > LARGEST_BODY:
                 raise _Failure(f"the answer is longer than {LARGEST_BODY} bytes")
             parts.append(chunk)
-            self._tick(connection)
+            self._tick()
         return b"".join(parts)
 
-    def _tick(self, connection: http.client.HTTPConnection) -> None:
+    def _tick(self) -> None:
         """Give the next read no more than what is left of the whole time."""
-        if connection.sock is not None:
-            connection.sock.settimeout(self._left())
+        left = self._left()
+        if self.sock is not None and self.sock.fileno() >= 0:
+            self.sock.settimeout(left)
 
     def _left(self) -> float:
         left = self.deadline - time.monotonic()
@@ -204,7 +209,8 @@ async def perform(params: HttpParams, context: StepContext) -> StepResult:
     exchange = _Exchange(time.monotonic() + params.timeout)
     redirects = MOST_REDIRECTS if params.follow_redirects else 0
     try:
-        response = await asyncio.to_thread(exchange.follow, _request(params, context), redirects)
+        request = _request(params, context)
+        response = await asyncio.get_running_loop().run_in_executor(_THREADS, exchange.follow, request, redirects)
     except _Failure as failure:
         return _failed(str(failure))
     except asyncio.CancelledError:

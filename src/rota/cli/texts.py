@@ -30,7 +30,8 @@ def trigger_line(job: Job) -> tuple[str, str]:
     """`("Cron", "0 2 * * * (Every day at 02:00)")`; the label is Cron, Every, At or Trigger."""
     kind = job["triggers"][0]["kind"] if job["triggers"] else "manual"
     short = job["trigger_short"].removeprefix("every ").removeprefix("at ")
-    return _LABELS.get(kind, "Trigger"), f"{short} ({job['trigger_text']})"
+    reading = job["trigger_text"]
+    return _LABELS.get(kind, "Trigger"), short if reading.lower() == short else f"{short} ({reading})"
 
 
 def next_runs(moments: Sequence[Upcoming], count: int, *, otherwise: str = "") -> Iterator[str]:

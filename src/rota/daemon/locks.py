@@ -145,6 +145,11 @@ def dead_owners(owners_dir: Path, ids: Iterable[str]) -> list[str]:
     return [owner_id for owner_id in ids if not is_held(_lock_of(owners_dir, owner_id))]
 
 
+def has_dead_owner(owners_dir: Path) -> bool:
+    """Whether an owner of this machine died without taking its file away: a look at the folder, no more."""
+    return any(not is_held(path) for path in owners_dir.glob(f"{OWNER_PREFIX}*.lock"))
+
+
 def sweep_owners(owners_dir: Path) -> int:
     """Delete the files of dead owners and return how many there were. Only the engine's holder calls it."""
     swept = 0

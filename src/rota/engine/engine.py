@@ -117,9 +117,9 @@ class Engine:
                 if self._worker.held_runs:
                     for run_id, reason in await self._store.read(lambda tx: cancels_for(tx, self._owner)):
                         self._worker.cancel(run_id, reason)
-                self._worker.reporter.look()
+                    self._worker.reporter.look()
                 if (overseeing := self._oversees) is not None:
-                    await overseeing.rescuer.sweep()
+                    await overseeing.rescuer.sweep_if_needed()
                     await overseeing.rescuer.tidy()
                     await overseeing.janitor.sweep_if_due()
                     for chore in overseeing.chores:

@@ -20,6 +20,7 @@ from rota.storage.planning import Card, Planned, plan_due
 
 FIRST_BATCH, LARGEST_BATCH = 128, 5_000
 LONGEST_SLEEP_SECONDS = 5.0
+LOOK_AGAIN: Micros = 60 * SECOND  # what another process changed is seen within this
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
 CARDS_KEPT = 200_000
 LOADED_AT_ONCE = 500  # about 30 ms, which is what a start may have to wait for them
@@ -93,6 +94,13 @@ class Planner:
         self._looked_ahead_until = now + AHEAD
 
     async def _sleep(self, next_fire: Micros | None) -> None:
-        now = self._clock.now()
-        seconds = LONGEST_SLEEP_SECONDS if next_fire is None else max(0.0, (next_fire - now) / SECOND)
-        await self._clock.sleep(min(seconds, LONGEST_SLEEP_SECONDS), wake=self._wake)
+        """Return when something may be due, when nudged, or after `LOOK_AGAIN`; the wall clock is read at each wake.
+
+        Between those it touches no store: an idle daemon costs next to nothing.
+        """
+        until = self._clock.now() + LOOK_AGAIN
+        if next_fire is not None:
+            until = min(until, next_fire)
+        while 0 < (left := until - self._clock.now()) <= LOOK_AGAIN:  # more than that: the clock was set back meanwhile
+            if await self._clock.sleep(min(left / SECOND, LONGEST_SLEEP_SECONDS), wake=self._wake):
+                return

@@ -21,13 +21,31 @@ DeadOf = Callable[[Collection[str]], Collection[str]]
 
 
 class Rescuer:
-    """`dead_of` tells which of these owner ids have a lock that can be taken."""
+    """`dead_of` tells which of these owner ids have a lock that can be taken; `has_dead` whether it is worth asking.
+
+    `swept` is called when the dead hold nothing any more, so that their files can go.
+    """
 
     def __init__(
-        self, *, store: Store, plans: Plans, connector: LocalConnector, worker: Worker, owner: str, dead_of: DeadOf
+        self,
+        *,
+        store: Store,
+        plans: Plans,
+        connector: LocalConnector,
+        worker: Worker,
+        owner: str,
+        dead_of: DeadOf,
+        has_dead: Callable[[], bool],
+        swept: Callable[[], object],
     ) -> None:
         self._store, self._plans, self._connector, self._worker = store, plans, connector, worker
-        self._owner, self._dead_of = owner, dead_of
+        self._owner, self._dead_of, self._has_dead, self._swept = owner, dead_of, has_dead, swept
+
+    async def sweep_if_needed(self) -> None:
+        """Sweep if an owner died lately; costs a look at a folder otherwise."""
+        if self._has_dead():
+            await self.sweep()
+            self._swept()
 
     async def sweep(self) -> int:
         """Settle everything that dead owners held. Returns how many targets that were."""
@@ -56,8 +74,8 @@ class Rescuer:
         if not rescued.attempt_open:
             self._worker.resume(work, follow=False, cancel=rescued.cancel)
             return
-        if not KINDS[plan.steps[work.cursor].action].touches_host:
-            self._worker.lost(work, Reason.DAEMON_CRASHED, cancel=rescued.cancel)  # it was done inside the process that died
+        if not KINDS[plan.steps[work.cursor].action].touches_host:  # it was done inside the process that died
+            self._worker.lost(work, Reason.DAEMON_CRASHED, cancel=rescued.cancel)
             return
         match self._connector.fate(f"att-{work.attempt_id}"):
             case Fate.LIVE | Fate.ENDED:

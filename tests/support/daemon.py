@@ -1,0 +1,300 @@
+"""The real program on a scratch home: daemons, commands, what the store holds, and nothing left behind.
+
+Everything runs in child processes, as at a keyboard. Tests look at a store with their own read-only connection.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rota.client.api import Client, Snapshot, Wrote
+from rota.client.unix import UnixTransport
+
+if TYPE_CHECKING:
+    from rota.usecases.shapes import Run
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 30.0  # far more than anything here takes on an idle machine; a hang fails rather than waits
+_POLL_SECONDS = 0.02
+_LONGEST_TMP = 60  # a socket's path has room for some 100 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended, and its words."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True)
+class Daemon:
+    """`rota daemon run` as a child. `banner` is complete once `Home.daemon` has returned."""
+
+    process: subprocess.Popen[str]
+    banner: list[str] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """kill -9, and reap."""
+        self.process.kill()
+        self.wait()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it; return its exit code (negative where a signal ended it)."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Where children wait (`read line < PATH`) until the test opens it."""
+
+    path: Path
+
+    def open(self, times: int = 1) -> None:
+        # Opened for both directions, a FIFO never blocks, whether or not somebody waits behind it.
+        descriptor = os.open(self.path, os.O_RDWR)
+        os.write(descriptor, b"go\n" * times)
+        until(lambda: not select.select([descriptor], [], [], 0)[0])  # all of it has been read
+        os.close(descriptor)
+
+
+class Home:
+    """One instance in a folder with a short path. Give settings as the text of its `rota.yaml`."""
+
+    def __init__(self, scratch: Path, settings: str = "") -> None:
+        self.scratch = scratch
+        self.path = scratch / "home"
+        self.tmp = scratch / "tmp"  # TMPDIR of all that runs here, down to the jobs' children: so they are found
+        self.tmp.mkdir()
+        self.path.mkdir(0o700)
+        self.settings(settings)
+        self.client = Client(UnixTransport(self.path / "rota.sock"))
+        self._children: list[subprocess.Popen[str]] = []
+
+    def settings(self, text: str) -> None:
+        (self.path / "rota.yaml").write_text(text)
+
+    @property
+    def log(self) -> str:
+        """What daemons of this home wrote on standard error."""
+        return (self.scratch / "daemon.err").read_text()
+
+    def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ROTA_", "COV_"))}
+        ours = {"ROTA_HOME": str(self.path), "TMPDIR": str(self.tmp), "TZ": "UTC", "COLUMNS": "160", "NO_COLOR": "1"}
+        return {**kept, **ours, **(extra or {})}
+
+    # Daemons
+
+    def daemon(self, env: Mapping[str, str] | None = None) -> Daemon:
+        """Start a daemon; return once it has said its banner. Fails the test where it ends instead."""
+        daemon = self.starting_daemon(env)
+        self.await_banner(daemon)
+        return daemon
+
+    def starting_daemon(self, env: Mapping[str, str] | None = None) -> Daemon:
+        with (self.scratch / "daemon.err").open("a") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rota", "daemon", "run"],
+                env=self.env(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        self._children.append(process)
+        return Daemon(process)
+
+    def await_banner(self, daemon: Daemon) -> None:
+        assert daemon.process.stdout is not None
+        for line in daemon.process.stdout:
+            daemon.banner.append(line.rstrip("\n"))
+            if line.startswith("Dashboard sync"):
+                return
+        raise AssertionError(f"the daemon ended with {daemon.wait()}: {self.log[-3000:]}")
+
+    # Commands
+
+    def rota(
+        self, *arguments: str, typed: str | None = None, env: Mapping[str, str] | None = None, uid: int | None = None
+    ) -> Said:
+        """Run `rota …` to its end. `typed` is its standard input (none: /dev/null)."""
+        process = self.start(*arguments, env=env, uid=uid, stdin=subprocess.PIPE if typed is not None else None)
+        return self.end_of(process, typed)
+
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, uid: int | None = None, stdin: int | None = None
+    ) -> subprocess.Popen[str]:
+        """Begin `rota …` and leave it running; see `end_of`."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rota", *arguments],
+            env=self.env(env),
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
+            start_new_session=True,
+        )
+        self._children.append(process)
+        return process
+
+    @staticmethod
+    def end_of(process: subprocess.Popen[str], typed: str | None = None) -> Said:
+        out, err = process.communicate(typed, timeout=PATIENCE_SECONDS)
+        return Said(process.returncode, out, err)
+
+    # Runs, over the daemon's socket
+
+    def run(self, do: str | None = None, **body: Any) -> str:
+        """Begin an ad-hoc run; return its id."""
+        return self.client.start_run({**({"do": do} if do else {}), **body})["id"]
+
+    def finished(self, run: str) -> Run:
+        """Wait for a run's end, as a watcher does, and return it in full."""
+        for event in self.client.follow(run):
+            if isinstance(event, Snapshot) and event.final:
+                return self.client.run(run)
+        raise AssertionError("the stream ended before the run")  # follow raises in that case
+
+    def output(self, run: str) -> str:
+        return "".join(piece["text"] for piece in self.client.output(run))
+
+    def await_output(self, run: str, text: str) -> None:
+        """Wait until the run has written `text`, as `logs -f` would show it."""
+        seen = ""
+        for event in self.client.follow(run):
+            if isinstance(event, Wrote):
+                seen += event.output["text"]
+                if text in seen:
+                    return
+        raise AssertionError(f"the run ended and has not written {text!r}, but {seen!r}")
+
+    # The store
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """Ask the store with a connection of our own that cannot write."""
+        with closing(sqlite3.connect(f"file:{self.path / 'rota.db'}?mode=ro", uri=True, timeout=10)) as store:
+            store.row_factory = sqlite3.Row
+            return store.execute(query, values).fetchall()
+
+    def unfinished(self) -> int:
+        """How many runs have not ended."""
+        return int(self.rows("SELECT count(*) AS n FROM run WHERE finished_at IS NULL")[0]["n"])
+
+    # Processes
+
+    def gate(self) -> Gate:
+        """A closed gate."""
+        path = self.tmp / f"gate-{len(list(self.tmp.iterdir()))}"
+        os.mkfifo(path)
+        return Gate(path)
+
+    def processes(self) -> dict[int, str]:
+        """Every living process of this home, whoever started it: pid → command line."""
+        return processes_naming(self.scratch)
+
+    def keepers(self) -> list[int]:
+        return [pid for pid, line in self.processes().items() if "keeper/process/entry.py" in line]
+
+    def end(self) -> None:
+        """End whatever of this home still lives."""
+        for process in self._children:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None and not stream.closed:
+                    stream.close()
+        while left := self.processes():
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def a_home(settings: str = "") -> Iterator[Home]:
+    """Give a scratch home. At its end daemons are stopped in order, and no process of it may be left."""
+    base = tempfile.gettempdir()
+    scratch = Path(tempfile.mkdtemp(prefix="rota-t-", dir=base if len(base) < _LONGEST_TMP else "/tmp"))
+    home = Home(scratch, settings)
+    try:
+        yield home
+        left = _left_after_stopping(home)
+        assert not left, f"left running: {left}\n{home.log[-2000:]}"
+    finally:
+        home.end()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _left_after_stopping(home: Home) -> dict[int, str]:
+    """Stop what a test left running as an operator would, and give what outlives that."""
+    for process in home._children:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+    # A process that was killed takes a moment to vanish, and a keeper without an owner leaves by itself after 60 s:
+    # where nobody adopts it, the test says so by ending it.
+    try:
+        until(lambda: not home.processes(), seconds=3)
+    except AssertionError:
+        return home.processes()
+    return {}
+
+
+def processes_naming(folder: Path) -> dict[int, str]:
+    """Living processes with `folder` in their environment or command line."""
+    mark = os.fsencode(folder) + b"/"
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes()
+            if mark in line or mark in (entry / "environ").read_bytes():
+                found[int(entry.name)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:  # it has ended meanwhile, or a kernel thread's
+            continue
+    return found
+
+
+def until(met: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
+    """Look at what only another process can change until it is true, and return that. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := met()):
+        assert time.monotonic() < deadline, f"not so within {seconds:g} s"
+        time.sleep(_POLL_SECONDS)
+    return found
