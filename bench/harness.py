@@ -53,13 +53,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number to compare: `ours` ÷ `theirs`, contenders by name. `theirs` None: it stands alone."""
+    """One number to compare: `ours` ÷ `theirs`, contenders by name. `theirs` None: it stands alone.
+
+    `resolution`: what is smaller counts as this much in the ratio, where a figure may be next to nothing.
+    """
 
     name: str
     unit: str
     ours: str
     theirs: str | None = None
     goal: Goal | None = None
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,8 @@ class Compared:
 
     @property
     def ratios(self) -> tuple[float | None, ...]:
-        return tuple(ratio(ours, theirs) for ours, theirs in zip(self.ours, self.theirs, strict=True))
+        least = self.figure.resolution
+        return tuple(ratio(ours, theirs, least) for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
     @property
     def ratio(self) -> float | None:
@@ -132,9 +137,14 @@ def median(values: Sequence[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def ratio(ours: float | None, theirs: float | None) -> float | None:
-    """ours ÷ theirs. None where either is missing, or where there is nothing to divide by."""
-    return ours / theirs if ours is not None and theirs else None
+def ratio(ours: float | None, theirs: float | None, resolution: float = 0.0) -> float | None:
+    """ours ÷ theirs, each taken for `resolution` where it is less.
+
+    None where either is missing, or where there is nothing to divide by.
+    """
+    if ours is None or theirs is None or not (divisor := max(theirs, resolution)):
+        return None
+    return max(ours, resolution) / divisor
 
 
 def order(names: Sequence[str], number: int) -> list[str]:

@@ -14,10 +14,10 @@ _END_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a set of processes has used since each began. `ticks` are whole ones of 10 ms, as `ps` and `top` show."""
+    """What a set of processes has used since each began."""
 
     cpu_seconds: float  # of the CPU clocks, in nanoseconds
-    ticks: int
+    ticks: int  # as /proc/PID/stat counts them
     wake_ups: int  # voluntary context switches of all threads: each is one going to sleep
     resident_mib: float
 

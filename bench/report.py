@@ -59,6 +59,8 @@ def lines(outcome: Outcome) -> list[str]:
         if figure.theirs is not None:
             shown.append(_series(figure.theirs, compared.theirs))
             shown.append(_series("ratio", compared.ratios))
+        if figure.resolution:
+            shown.append(f"  compared at a resolution of {figure.resolution:g} {figure.unit}")
         if figure.goal is not None:
             shown.append(f"  goal: {figure.goal}: {'met' if compared.met else 'NOT MET'}")
     return shown

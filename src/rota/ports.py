@@ -93,11 +93,10 @@ class Connector(Protocol):
         order: Order,
         *,
         token: str,
-        base: Mapping[str, str],
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
-        """Carry `order` out and say how it ended. `base` is environment under the order's own (ROTA_RUN_ID …).
+        """Carry `order` out and say how it ended.
 
         After `timeout_seconds` its whole process tree is ended, cause "timeout". `grew` is told of output to read.
         """

@@ -100,7 +100,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing_behind(path: Path) -> No
     """As if an earlier process had been killed in the middle: only its own mark stands."""
     with sqlite3.connect(path) as driver:
         driver.execute("CREATE TABLE alembic_version (version_num TEXT NOT NULL)")
-        driver.execute("CREATE TABLE job_version (stands in the way)")
+        driver.execute("CREATE TABLE job_version (id)")
     driver.close()
     with pytest.raises(Exception, match="job_version"):
         prepare(path, create=True)
@@ -132,11 +132,14 @@ def test_a_read_only_store_is_named_as_such(open_to_all: Path) -> None:
     path.chmod(0o444)
     open_to_all.chmod(0o555)
     code = f"""
-import asyncio
+import asyncio, os, sqlalchemy
 from pathlib import Path
 from rota.clock import SystemClock
 from rota.domain.errors import Unavailable
 from rota.storage.sqlite import SqliteStore
+if os.geteuid() == 0:  # who may write everywhere
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
 try:
     store = SqliteStore(Path({str(path)!r}), clock=SystemClock())
     try:
@@ -146,7 +149,6 @@ try:
 except Unavailable as error:
     print(error)
 """
-    user = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="/", **user)  # type: ignore[call-overload]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "the store is read-only" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ class Flight:
 
     token: str
     order: Order | None  # None: it is followed; somebody dead gave the order
-    base: Mapping[str, str]
     timeout: float | None
     grew: Callable[[int], None]
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,17 +75,16 @@ class ScriptedConnector:
         order: Order,
         *,
         token: str,
-        base: Mapping[str, str],
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
         assert token not in self.started, f"a second start order for {token}"
         self.started.append(token)
-        return await self._fly(Flight(token, order, base, timeout_seconds, grew))
+        return await self._fly(Flight(token, order, timeout_seconds, grew))
 
     async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
         known = self.flights.get(token)
-        flight = Flight(token, None, {}, known.timeout if known else None, grew)
+        flight = Flight(token, None, known.timeout if known else None, grew)
         if known is not None:
             flight.output, flight.result = known.output, known.result
             if known.over.is_set():

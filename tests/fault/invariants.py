@@ -6,41 +6,43 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from rota.domain.instant import SECOND, parse_rfc3339
 from tests.support.daemon import Home
-
-SECOND = 1_000_000
 
 # The shell's `>>` opens with O_APPEND, and a line this short is one write: an outside record of each start.
 WITNESS = "echo $ROTA_ATTEMPT_TOKEN >> $TMPDIR/witness"
 
 
-def assert_nothing_lost_or_doubled(home: Home) -> None:
-    """Each nominal instant of each interval job, up to what was planned, is covered once: by a run or a ledger span."""
-    for job, rule, high_water in home.rows(
-        "SELECT j.name, tt.rule, d.high_water FROM job j JOIN trigger t ON t.job_id = j.id"
-        " JOIN timetable tt ON tt.id = t.timetable_id JOIN due d ON d.trigger_id = t.id WHERE tt.kind = 'interval'"
+def assert_nothing_lost_or_doubled(home: Home, *, planned_until: int) -> None:
+    """Each nominal instant of each interval and once job is covered once, by a run or a ledger span: from the job's
+    creation to the last that was planned, which for intervals is not before `planned_until` (µs)."""
+    for job, created_at, rule, high_water in home.rows(
+        "SELECT j.name, j.created_at, tt.rule, d.high_water FROM job j JOIN trigger t ON t.job_id = j.id"
+        " JOIN timetable tt ON tt.id = t.timetable_id JOIN due d ON d.trigger_id = t.id"
     ):
-        anchor, every = _interval(rule)
-        covered: Counter[int] = Counter(
-            row["nominal"]
-            for row in home.rows(
-                "SELECT nominal FROM run WHERE nominal IS NOT NULL AND job_id = (SELECT id FROM job WHERE name = ?)",
-                job,
-            )
-        )
-        for span in home.rows("SELECT * FROM ledger WHERE job_name = ? AND trigger_id IS NOT NULL", job):
-            instants = range(span["first_nominal"], span["last_nominal"] + 1, every)
-            assert span["count"] == len(instants), f"{job}: a span counts {span['count']}, and has {len(instants)}"
-            covered.update(instants)
-        expected = Counter(range(anchor + every, high_water + 1, every))
-        assert expected, f"{job} never came due"
+        spec = json.loads(rule)
+        if spec["kind"] == "interval":
+            anchor, every = parse_rfc3339(spec["anchor"]), int(spec["every_seconds"] * SECOND)
+            assert high_water >= planned_until, f"{job}: {planned_until - high_water} µs were never planned"
+            first = created_at - (created_at - anchor) % every + every
+        else:
+            first, every = parse_rfc3339(spec["at"]), SECOND
+            assert high_water == first, f"{job} never came due"
+        covered, expected = _covered(home, job, every), Counter(range(first, high_water + 1, every))
         assert covered == expected, f"{job}: lost {expected - covered}, doubled {covered - expected}"
 
 
-def _interval(rule: str) -> tuple[int, int]:
-    """(anchor, period) in µs, from the canonical rule of an interval trigger."""
-    spec = json.loads(rule)
-    return int(spec["anchor"]), int(spec["every"])
+def _covered(home: Home, job: str, every: int) -> Counter[int]:
+    """How often each instant of `job` has a run, or lies in a ledger span."""
+    runs = home.rows(
+        "SELECT nominal FROM run JOIN job ON job.id = job_id WHERE nominal IS NOT NULL AND job.name = ?", job
+    )
+    covered = Counter(int(row["nominal"]) for row in runs)
+    for span in home.rows("SELECT * FROM ledger WHERE job_name = ? AND trigger_id IS NOT NULL", job):
+        instants = range(span["first_nominal"], span["last_nominal"] + 1, every)
+        assert span["count"] == len(instants), f"{job}: a span counts {span['count']}, and has {len(instants)}"
+        covered.update(instants)
+    return covered
 
 
 def assert_started_at_most_once(home: Home) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rota.api.app import create_app
-from rota.domain.authorize import Principal
 from rota.domain.instant import Micros, parse_rfc3339
 from rota.ports import OutputItem, Tx
 from rota.storage.executor import InlineExecutor
@@ -23,7 +24,6 @@ from tests.support.asgi import AsgiClient
 from tests.support.clock import ManualClock
 from tests.support.launcher import QueueingLauncher
 
-ADMIN = Principal("admin", 1000)
 BACKUP = """\
 name: backup
 description: Copies things
@@ -77,6 +77,11 @@ class Rota:
     output: WrittenOutput
     events: Watched
     api: AsgiClient
+
+    @property
+    def me(self) -> str:
+        """The account that these tests run as: who asks, in process."""
+        return pwd.getpwuid(os.geteuid()).pw_name
 
     async def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         def run(tx: Tx) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rota.domain.instant import parse_rfc3339
-from rota.domain.reasons import Reason
+from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.usecases.context import DaemonInfo
 from tests.support.builders import Rota
 
@@ -57,13 +57,13 @@ async def test_a_disabled_job_says_since_when_and_by_whom(rota: Rota) -> None:
     rota.at("2026-03-04T15:00:00Z")
     said = await why(rota, "daily-backup")
     assert said["state"] == "disabled"
-    assert "is disabled since 2026-03-04T13:00:00Z, by root" in said["answer"]
+    assert f"is disabled since 2026-03-04T13:00:00Z, by {rota.me}" in said["answer"]
 
 
 async def test_a_job_disabled_by_an_update_says_so_too(rota: Rota) -> None:
     await rota.a_job()
     await rota.api.patch("/jobs/daily-backup", {"enabled": False, "description": "off for now"})
-    assert "is disabled since 2026-03-04T12:00:00Z, by root" in (await why(rota, "daily-backup"))["answer"]
+    assert f"is disabled since 2026-03-04T12:00:00Z, by {rota.me}" in (await why(rota, "daily-backup"))["answer"]
 
 
 async def test_a_manual_job(rota: Rota) -> None:
@@ -74,7 +74,7 @@ async def test_a_manual_job(rota: Rota) -> None:
 async def test_a_deleted_job(rota: Rota) -> None:
     await rota.a_job()
     await rota.api.delete("/jobs/daily-backup")
-    assert "was deleted at 2026-03-04T12:00:00Z by root" in (await why(rota, "daily-backup"))["answer"]
+    assert f"was deleted at 2026-03-04T12:00:00Z by {rota.me}" in (await why(rota, "daily-backup"))["answer"]
 
 
 async def test_an_overlap_skip_names_what_was_in_the_way(rota: Rota) -> None:
@@ -180,7 +180,7 @@ async def test_every_reason_is_explained_in_words(rota: Rota, reason: Reason) ->
     await rota.a_job()
     run = await rota.a_run()
     await ends(rota, "failed", reason=reason)
-    assert reason.value not in (await why(rota, run["id"]))["answer"]
+    assert EXPLANATIONS[reason] in (await why(rota, run["id"]))["answer"]
 
 
 async def test_the_instant_of_a_run_is_found_by_its_nominal_instant(rota: Rota) -> None:

@@ -236,7 +236,7 @@ def _request(params: HttpParams, context: StepContext) -> _Request:
 
 def idempotency_key(context: StepContext) -> str:
     """The attempt's token: one attempt never has the same effect twice at a server that honours it."""
-    return f"{context.run.get('id', '')}-{context.run.get('attempt', '')}"
+    return f"{context.run.get('id', '')}-{context.run.get('token', '')}"
 
 
 def _result(params: HttpParams, response: _Response) -> StepResult:

@@ -28,7 +28,6 @@ async def match_hosts(by: By, selector: Annotated[str, Query(max_length=10_000)]
 
 @router.post("/hosts", status_code=201, response_model=shapes.Host)
 async def add_host(by: By, given: Host) -> Response:
-    given.require(name="a name for the host")
     return answer(await hosts.add(by.ctx, by.principal, given.body.name or "", _draft(given)), status=201)
 
 
@@ -57,9 +56,8 @@ async def list_groups(by: By) -> Response:
 
 @router.post("/groups", status_code=201, response_model=shapes.Group)
 async def add_group(by: By, given: Annotated[Given[GroupBody], Depends(Reads(GroupBody))]) -> Response:
-    given.require(name="a name for the group")
-    body = given.body
-    return answer(await hosts.add_group(by.ctx, by.principal, body.name or "", body.hosts or ()), status=201)
+    name, members = given.body.name or "", given.body.hosts or ()
+    return answer(await hosts.add_group(by.ctx, by.principal, name, members, faults=given.faults), status=201)
 
 
 @router.delete("/groups/{name}", response_model=shapes.Removed)

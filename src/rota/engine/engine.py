@@ -111,13 +111,16 @@ class Engine:
 
     async def _housekeep(self) -> None:
         """What need not be done at once: cancels asked for elsewhere, dead owners, old history, chores."""
+        worker = self._worker
         while True:
-            await self._clock.sleep(BUSY_SECONDS if self._worker.held_runs else IDLE_SECONDS)
+            is_busy = worker.held_runs or worker.reporter.something_waits
+            await self._clock.sleep(BUSY_SECONDS if is_busy else IDLE_SECONDS)
             try:
-                if self._worker.held_runs:
+                if worker.held_runs:
                     for run_id, reason in await self._store.read(lambda tx: cancels_for(tx, self._owner)):
-                        self._worker.cancel(run_id, reason)
-                    self._worker.reporter.look()
+                        worker.cancel(run_id, reason)
+                if worker.reporter.something_waits:
+                    worker.reporter.look()
                 if (overseeing := self._oversees) is not None:
                     await overseeing.rescuer.sweep_if_needed()
                     await overseeing.rescuer.tidy()

@@ -69,6 +69,8 @@ class Planner:
             self._worker.cancel(order.run_id, order.reason)
         if planned.work:
             self._worker.accept(planned.work)
+        if planned.left_waiting:
+            self._worker.reporter.look()
         if planned.replaced:
             self._worker.reporter.look()  # if nothing of the older runs was in work, it is the new ones' turn now
         return planned

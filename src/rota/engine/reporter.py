@@ -9,7 +9,7 @@ from functools import partial
 from rota.domain.errors import Unavailable
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
-from rota.storage.admission import admit, claim
+from rota.storage.admission import admit, claim, is_anything_waiting
 from rota.storage.finishing import move_on, settle
 from rota.storage.work import Assignment, Report, Settled
 
@@ -40,6 +40,7 @@ class Reporter:
         self._waiting: list[tuple[int, asyncio.Future[Settled]]] = []
         self._wake = asyncio.Event()
         self._busy = False
+        self.something_waits = True  # as far as the last commit saw: another process may free what it waits for
 
     def add(self, report: Report) -> None:
         """Have it committed soon."""
@@ -94,4 +95,6 @@ class Reporter:
     def _turn(self, tx: Tx, reports: Sequence[Report], slots: int) -> tuple[Settled, list[Assignment]]:
         settled = settle(tx, reports)
         admit(tx, only_runs=self._only_runs)
-        return settled, claim(tx, self._owner, slots=slots, only_runs=self._only_runs)
+        work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs)
+        self.something_waits = is_anything_waiting(tx)
+        return settled, work

@@ -284,8 +284,7 @@ class Worker:
             if follow:
                 going = self._connector.follow(token, grew=grew)
             else:
-                base = _environment(work)
-                going = self._connector.execute(order, token=token, base=base, timeout_seconds=timeout, grew=grew)
+                going = self._connector.execute(order, token=token, timeout_seconds=timeout, grew=grew)
             if held.cancel is not None:  # it was cancelled between its claim and now
                 asyncio.get_running_loop().call_soon(self._cancel, held, held.cancel)
             exit_ = await going
@@ -382,14 +381,6 @@ def _run_facts(work: Assignment) -> dict[str, Json]:
     return {
         "id": f"run_{work.run_public}", "job": work.title, "due_at": format_rfc3339(work.due_at),
         "trigger": work.kind, "attempt": work.number, "token": _token(work),
-    }  # fmt: skip
-
-
-def _environment(work: Assignment) -> dict[str, str]:
-    """What every child sees (DESIGN §4)."""
-    return {
-        "ROTA_RUN_ID": f"run_{work.run_public}", "ROTA_JOB": work.title, "ROTA_HOST": work.host,
-        "ROTA_ATTEMPT": str(work.number), "ROTA_DUE_AT": format_rfc3339(work.due_at), "ROTA_TRIGGER": work.kind,
     }  # fmt: skip
 
 

@@ -106,3 +106,9 @@ def _queued(tx: Tx, room: dict[int, int], slots: int) -> Iterator[tuple[Any, ...
         else:
             (priority,) = driver.execute(_CLAIM.next_priority, (priority,)).fetchone()
             after = 0
+
+
+def is_anything_waiting(tx: Tx) -> bool:
+    """Whether some run waits to be admitted, or some target to be claimed."""
+    (waiting,) = tx.driver.execute(_ADMIT.anything).fetchone()
+    return bool(waiting)

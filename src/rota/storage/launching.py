@@ -41,6 +41,7 @@ class Launch:
     owner: str | None
     slots: int
     drafts: list[Draft] = field(default_factory=list)
+    left_waiting: bool = False  # after `flush`: some run or target of it waits to be admitted or claimed
 
     def add(self, draft: Draft) -> None:
         self.drafts.append(draft)
@@ -108,6 +109,7 @@ class Launch:
         write_intents(tx, work)
         if admitted:
             driver.execute(_PLAN.use_limit, (admitted,))
+        self.left_waiting = admitted < count or len(work) < len(targets)
         return list(range(first_run, first_run + count)), work
 
 

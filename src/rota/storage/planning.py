@@ -59,6 +59,7 @@ class Planned:
     cancels: list[CancelOrder] = field(default_factory=list)
     replaced: bool = False  # some run waits for the older ones of its job, which may be gone by now
     next_fire: Micros | None = None
+    left_waiting: bool = False  # runs or targets were made that nobody has claimed yet
 
 
 class _Refusal(NamedTuple):
@@ -149,6 +150,7 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         high_water, following = _catch_up(batch, card, _Due._make(row), cutoff)
         advances.append((following, following, high_water, trigger_id))
     _, outcome.work = launch.flush()
+    outcome.left_waiting = launch.left_waiting
     for blocked in batch.blocked:
         instant = blocked.instant
         refusal = _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, None)

@@ -102,14 +102,16 @@ async def list_groups(ctx: Context, principal: Principal) -> shapes.Groups:
     return {"items": [_group(known, name) for name in known.groups], "next": None}
 
 
-async def add_group(ctx: Context, principal: Principal, name: str, hosts: Collection[str]) -> shapes.Group:
+async def add_group(
+    ctx: Context, principal: Principal, name: str, hosts: Collection[str], *, faults: Sequence[FieldError] = ()
+) -> shapes.Group:
     """Make a group with these hosts. Raises InvalidInput, Conflict, and NotFound for hosts that do not exist."""
     authorize(principal, Verb.WRITE, f"group {name}")
-    faults = name_faults(name, what="group")
+    found = [*faults, *name_faults(name, what="group")]
     if LOCAL in hosts:
-        faults.append(FieldError(field="hosts", message=f'"{LOCAL}" is built in and in no group'))
-    if faults:
-        raise InvalidInput.of(faults)
+        found.append(FieldError(field="hosts", message=f'"{LOCAL}" is built in and in no group'))
+    if found:
+        raise InvalidInput.of(found)
 
     def save(tx: Tx) -> shapes.Group:
         inventory.insert_group(tx, name)

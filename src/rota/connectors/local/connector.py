@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,8 @@ class _Flight:
 
     end: asyncio.Future[Ended | StartFailed]
     grew: Callable[[int], None]
-    keeper: Keeper | Remains | None = None
+    keeper: Keeper | Remains | None = None  # None: the order has not left yet
+    withdrawn: str | None = None
 
 
 class LocalConnector:
@@ -74,20 +75,22 @@ class LocalConnector:
         order: Order,
         *,
         token: str,
-        base: Mapping[str, str],
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
         """Carry `order` out and say how it ended. `token` names the attempt for ever: a second order with it does
-        nothing. `base` is environment under the order's own. Raises KeeperLostError."""
+        nothing. Raises KeeperLostError."""
         command = command_for(order) if isinstance(order, FileOp) else order
+        flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew)
         try:
-            start = await self._start_order(command, token, base, timeout_seconds)
+            start = await self._start_order(command, token, timeout_seconds)
+            if self._keeper is None or self._keeper.lost.is_set():
+                await self.open()
         except RotaError as error:
             return Exit(failure=str(error))
-        if self._keeper is None or self._keeper.lost.is_set():
-            await self.open()
-        flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew, self._keeper)
+        if flight.withdrawn is not None:
+            return Exit(cause=flight.withdrawn)
+        flight.keeper = self._keeper
         if not self._orders:
             asyncio.get_running_loop().call_soon(self._send)
         self._orders.append(start)
@@ -103,7 +106,9 @@ class LocalConnector:
     def cancel(self, token: str, *, cause: str, grace: float = GRACE_SECONDS) -> None:
         """End the whole process tree of that attempt; `execute` then returns with this `cause`."""
         flight = self._flights.get(token)
-        if flight is not None and isinstance(flight.keeper, Keeper):
+        if flight is not None and flight.keeper is None:
+            flight.withdrawn = cause  # it has not left yet, and will not
+        elif flight is not None and isinstance(flight.keeper, Keeper):
             if self._orders:
                 self._send()  # an order that is still here must arrive before its end is asked for
             flight.keeper.kill(token, cause=cause, grace_seconds=grace)
@@ -185,16 +190,14 @@ class LocalConnector:
     def _holder(self, token: str) -> Keeper | Remains | None:
         return next((k for k in self._adopted if k.fate(token) not in {Fate.NEVER_STARTED, Fate.GONE}), None)
 
-    async def _start_order(
-        self, command: Command, token: str, base: Mapping[str, str], timeout_seconds: float | None
-    ) -> StartOrder:
+    async def _start_order(self, command: Command, token: str, timeout_seconds: float | None) -> StartOrder:
         # A name service may take its time, so that is looked up in a thread; without `run_as` nothing is.
         run_as = await asyncio.to_thread(RunAs.resolve, command.run_as) if command.run_as else None
         account = run_as.environment() if run_as else self._account
         return StartOrder(
             id=token,
             argv=command.argv,
-            env={**self._inherited, **account, **base, **command.env},
+            env={**self._inherited, **account, **command.env},
             cwd=command.cwd or account["HOME"],
             run_as=run_as,
             stdin=command.stdin,

@@ -17,3 +17,6 @@ UPDATE run SET state = ?, waiting_for = NULL, queued_at = ?, started_at = ? WHER
 
 -- name: job_admitted
 UPDATE job_state SET last_state = ?, last_started_at = ? WHERE last_run_id = ?
+
+-- name: anything
+SELECT EXISTS (SELECT 1 FROM run WHERE state = 'waiting') OR EXISTS (SELECT 1 FROM run_target WHERE state = 'queued')
