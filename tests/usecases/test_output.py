@@ -14,7 +14,8 @@ async def an_attempt(rota: Rota, *, output_bytes: int | None = None) -> tuple[di
     run = await rota.a_run()
     ((run_id, target_id),) = await rota.sql("SELECT run_id, id FROM run_target")
     await rota.sql(
-        "INSERT INTO attempt (id, run_target_id, step, number, state, output_bytes, intended_at) VALUES (1, ?, 0, 1, 'running', ?, 0)",
+        "INSERT INTO attempt (id, run_target_id, step, number, state, output_bytes, intended_at)"
+        " VALUES (1, ?, 0, 1, 'running', ?, 0)",
         target_id,
         output_bytes,
     )

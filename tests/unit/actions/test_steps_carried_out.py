@@ -57,7 +57,7 @@ async def test_a_child_sees_its_run(renderer: Renderer) -> None:
     command = "echo $ROTA_RUN_ID $ROTA_JOB $ROTA_HOST $ROTA_ATTEMPT $ROTA_DUE_AT $ROTA_TRIGGER"
     for action in ("shell", "exec", "sudo"):
         result = await do(a_step(action, command=command), a_context(), renderer)
-        assert result.registered["stdout"] == "run_1 nightly local a1 2026-03-01T02:00:00Z cron\n"
+        assert result.registered["stdout"] == "run_1 nightly local 1 2026-03-01T02:00:00Z cron\n"
 
 
 async def test_env_and_cwd_are_honoured(renderer: Renderer, tmp_path: Path) -> None:
