@@ -75,7 +75,9 @@ def commands(root: click.Group = rota) -> Iterator[tuple[str, click.Command]]:
 def own_params(command: click.Command) -> list[click.Parameter]:
     """A command's arguments and options, without the global ones and `--help`."""
     with click.Context(command) as context:
-        return [param for param in command.get_params(context) if param not in GLOBAL_OPTIONS and "--help" not in param.opts]
+        return [
+            param for param in command.get_params(context) if param not in GLOBAL_OPTIONS and "--help" not in param.opts
+        ]
 
 
 def _commands() -> str:
@@ -186,7 +188,11 @@ _STATE_MEANINGS = {
 
 
 def _states() -> str:
-    things = {"A run": RUN_MOVES, "A run target": TARGET_MOVES, "An attempt": ATTEMPT_MOVES}
+    things: Mapping[str, Mapping[Any, frozenset[Any]]] = {
+        "A run": RUN_MOVES,
+        "A run target": TARGET_MOVES,
+        "An attempt": ATTEMPT_MOVES,
+    }
     return "\n\n".join(_machine(what, moves) for what, moves in things.items())
 
 
@@ -239,7 +245,11 @@ def routes() -> Iterator[APIRoute]:
 def _routes() -> str:
     return _table(
         ["request", "answers with"],
-        [[f"`{method} /api/v1{route.path}`", _answer(route)] for route in routes() for method in sorted(route.methods)],
+        [
+            [f"`{method} /api/v1{route.path}`", _answer(route)]
+            for route in routes()
+            for method in sorted(route.methods or ())
+        ],
     )
 
 

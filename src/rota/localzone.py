@@ -10,6 +10,7 @@ from rota.domain.errors import InvalidInput
 from rota.domain.trigger.zones import parse_zone
 
 _FALLBACK = "UTC"
+_OTHER_NAMES_OF_UTC = frozenset({"Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"})
 
 
 def local_zone_name(environ: Mapping[str, str] = os.environ, etc: Path = Path("/etc")) -> str:
@@ -27,9 +28,10 @@ def _usable(name: str) -> str:
     """Return the zone's name, also out of `/usr/share/zoneinfo/Europe/Zurich`; else an empty text."""
     tail = name.rpartition("zoneinfo/")[2].removeprefix("posix/")
     try:
-        return parse_zone(tail) if tail else ""
+        zone = parse_zone(tail) if tail else ""
     except InvalidInput:
         return ""
+    return "UTC" if zone in _OTHER_NAMES_OF_UTC else zone
 
 
 def _first_line(path: Path) -> str:

@@ -137,7 +137,7 @@ async def test_the_new_one_need_not_wait_for_an_old_one_that_never_started(world
     for _ in range(2):
         world.clock.advance(60)
         planned = await world.plan()
-    assert planned.replaced
+    assert planned.left_waiting
     assert await world.runs() == ["skipped", "waiting"]
     await world.cap(5)
     assert await world.admit() == [2]

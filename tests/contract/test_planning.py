@@ -85,9 +85,7 @@ async def test_run_once_does_not_catch_up_beside_an_instant_that_is_in_time(worl
     world.clock.advance(3 * 3600 + 30)
     await world.plan()
     assert await world.runs("nominal, catch_up") == [(NOON + 3 * HOUR, 0)]
-    assert await world.ledger("last_nominal, count, message") == [
-        (NOON + 2 * HOUR, 2, "a newer one was still in time")
-    ]
+    assert await world.ledger("last_nominal, count, message") == [(NOON + 2 * HOUR, 2, "a newer one was still in time")]
 
 
 async def test_a_year_down_at_every_minute_is_one_span_and_takes_no_time(world: StoreWorld) -> None:
@@ -265,7 +263,7 @@ async def test_planning_is_all_or_nothing(world: StoreWorld) -> None:
         plan_due(tx, world.cards, limit=10, owner="own_a", slots=10)
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         await world.store.write(fail)
     assert (await world.runs(), await world.next_due(), await world.used()) == ([], DUE, 0)
 

@@ -174,9 +174,9 @@ async def test_eight_writers_at_once_lose_nothing(store: SqliteStore) -> None:
             await store.write(add_one)
 
     await asyncio.gather(*(writer() for _ in range(8)))
-    assert await store.read(
-        lambda tx: tx.driver.execute("SELECT value FROM instance WHERE key = 'n'").fetchone()
-    ) == ("200",)
+    assert await store.read(lambda tx: tx.driver.execute("SELECT value FROM instance WHERE key = 'n'").fetchone()) == (
+        "200",
+    )
 
 
 async def test_a_caller_that_goes_away_does_not_undo_its_write(store: SqliteStore) -> None:

@@ -14,6 +14,7 @@ from rota.domain.errors import Unavailable
 from rota.domain.reasons import Reason
 from rota.ports import Tx
 from rota.storage import tables
+from rota.storage.finishing import settle
 from rota.storage.sqlite import SqliteStore
 from tests.contract.store_world import StoreWorld
 
@@ -135,8 +136,6 @@ async def test_a_verdict_that_met_a_full_disk_is_written_when_it_is_tried_again(
     onward = type(report)(work=work, attempt=report.attempt, then=(1, 1))
 
     def settle_then_fail(tx: Tx) -> None:
-        from rota.storage.finishing import settle
-
         settle(tx, [onward])
         put_much(tx)
 

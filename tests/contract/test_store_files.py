@@ -111,7 +111,9 @@ def test_a_migration_that_fails_half_way_leaves_nothing_behind(path: Path) -> No
 
 
 def test_processes_that_make_one_store_at_the_same_time_agree(path: Path) -> None:
-    code = f"from pathlib import Path; from rota.storage.schema import prepare; prepare(Path({str(path)!r}), create=True)"
+    code = (
+        f"from pathlib import Path; from rota.storage.schema import prepare; prepare(Path({str(path)!r}), create=True)"
+    )
     children = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
     assert [(child.communicate()[1], child.returncode) for child in children] == [(b"", 0)] * 4
     assert prepare(path, create=False) is False

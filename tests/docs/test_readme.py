@@ -12,7 +12,8 @@ import pytest
 from tests.docs.console import Step, Terminal, alike, steps, terminal
 from tests.docs.pages import PAGES, ROOT, name_of
 
-WITH_CONSOLE = [page for page in PAGES if "```console" in page.read_text()]
+# The benchmarks' commands are run by tests/bench.
+WITH_CONSOLE = [page for page in PAGES if "```console" in page.read_text() and page.name != "benchmarks.md"]
 PATIENCE_SECONDS = 10.0
 _LOOKING = ("list", "show", "history", "why", "logs", "status")
 

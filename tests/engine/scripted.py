@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,11 @@ class Flight:
         assert isinstance(self.order, Command)
         return self.order.argv[-1]
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        assert isinstance(self.order, Command)
+        return self.order.env
+
     def prints(self, data: bytes) -> None:
         self.output += data
         self.grew(len(self.output))
@@ -62,6 +67,7 @@ class ScriptedConnector:
         self._clock = clock
         self.flights: dict[str, Flight] = {}
         self.started: list[str] = []  # tokens of start orders, in order
+        self.taken_up = asyncio.Event()  # an order was given, or somebody began to follow one
         self.forgotten: list[str] = []
         self.fates: dict[str, Fate] = {}
         self.answer: Callable[[Flight], Exit | None] = lambda flight: None  # ends an order as soon as it comes
@@ -95,6 +101,7 @@ class ScriptedConnector:
 
     async def _fly(self, flight: Flight) -> Exit:
         self.flights[flight.token] = flight
+        self.taken_up.set()
         if (answer := self.answer(flight)) is not None:
             flight.end_with(answer)
         if flight.timeout is None:

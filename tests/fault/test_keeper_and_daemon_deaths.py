@@ -28,7 +28,7 @@ def outlives(home: Home, seconds: float) -> None:
     run = home.run(f"shell: i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); sleep 0.1; done; echo last")
     home.await_output(run, "line 2\n")
     first.kill()
-    until(lambda: home.keepers())
+    until(home.keepers)
     second = home.daemon()
     end = home.finished(run)
     assert end["state"] == "succeeded"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, format_rfc3339
+from rota.domain.step import Json
 from rota.failpoints import NAMES
 from tests.fault.invariants import (
     WITNESS,
     assert_counters_are_true,
     assert_nothing_lost_or_doubled,
     assert_started_at_most_once,
-    witnessed,
+    planned_beyond,
 )
 from tests.support.daemon import Home, until
 
@@ -29,16 +31,15 @@ def test_a_kill_at_any_durable_step_loses_nothing_and_doubles_nothing(home: Home
     schedule(home)
     assert first.wait() == -signal.SIGKILL
     assert mark.read_text() == point
-    before = len(witnessed(home.tmp))
 
     second = home.daemon()
-    until(lambda: goes_on(home, before))
-    now = time.time_ns() // 1000
+    restarted = time.time_ns() // 1000
+    planned = until(lambda: planned_beyond(home, restarted))
     disable(home)
     until(lambda: home.unfinished() == 0)
     assert second.stop() == 0
 
-    assert_nothing_lost_or_doubled(home, planned_until=now - 2 * SECOND)
+    assert_nothing_lost_or_doubled(home, planned)
     assert_started_at_most_once(home)
     assert_counters_are_true(home)
     ends = {tuple(row) for row in home.rows("SELECT DISTINCT title = 'instant', state, message FROM run")}
@@ -48,29 +49,25 @@ def test_a_kill_at_any_durable_step_loses_nothing_and_doubles_nothing(home: Home
 
 
 def schedule(home: Home) -> None:
-    """Three jobs every second: one child, two children in a row, one that is over in an instant. Between them, ten that
-    come due once, a quarter of a second apart."""
-    steps = [
+    """Every second: one child, two children in a row, and what is over in an instant. Between them, five jobs that come
+    due once."""
+    steps: list[Json] = [
         {"name": "first", "action": "shell", "params": {"command": f"{WITNESS}; sleep 0.2"}},
         {"name": "second", "action": "shell", "params": {"command": WITNESS}},
     ]
-    every = {"kind": "interval", "every": "1s"}
-    soon = time.time_ns() // 1000 + SECOND // 2
-    works: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+    every: dict[str, Json] = {"kind": "interval", "every": "1s"}
+    soon = time.time_ns() // 1000 + SECOND * 2 // 3
+    works: list[tuple[str, dict[str, Json], dict[str, Json]]] = [
         ("witness", every, {"do": f"shell: {WITNESS}"}),
         ("witness-two-steps", every, {"steps": steps}),
         ("instant", every, {"do": "noop"}),
     ]
-    for number in range(10):
-        at = format_rfc3339(soon + number * SECOND // 4)
+    for number in range(5):
+        at = format_rfc3339(soon + number * SECOND // 5)
         works.append((f"witness-once-{number}", {"kind": "once", "at": at}, {"do": f"shell: {WITNESS}"}))
-    for name, trigger, work in works:
-        home.client.create_job({"name": name, "triggers": [trigger], **work})
-
-
-def goes_on(home: Home, before: int) -> bool:
-    """The new daemon has carried out work of its own."""
-    return len(witnessed(home.tmp)) >= before + 2
+    with suppress(Unavailable):  # the first of them may come due, and the daemon die, before the last is made
+        for name, trigger, work in works:
+            home.client.create_job({"name": name, "triggers": [trigger], **work})
 
 
 def disable(home: Home) -> None:

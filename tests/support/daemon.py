@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,16 @@ class Gate:
         os.close(descriptor)
 
 
+NOBODY = 65534
+
+
+def as_nobody() -> list[str]:
+    """For `through`, where the tests run as root: another user whom the modes of files bind, but for reading (so that
+    he finds this Python wherever it is installed)."""
+    drop = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return ["setpriv", *drop, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
 class Home:
     """One instance in a folder with a short path. Give settings as the text of its `rota.yaml`."""
 
@@ -113,16 +123,16 @@ class Home:
 
     # Daemons
 
-    def daemon(self, env: Mapping[str, str] | None = None) -> Daemon:
+    def daemon(self, env: Mapping[str, str] | None = None, *, through: Sequence[str] = ()) -> Daemon:
         """Start a daemon; return once it has said its banner. Fails the test where it ends instead."""
-        daemon = self.starting_daemon(env)
+        daemon = self.starting_daemon(env, through=through)
         self.await_banner(daemon)
         return daemon
 
-    def starting_daemon(self, env: Mapping[str, str] | None = None) -> Daemon:
+    def starting_daemon(self, env: Mapping[str, str] | None = None, *, through: Sequence[str] = ()) -> Daemon:
         with (self.scratch / "daemon.err").open("a") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "rota", "daemon", "run"],
+                [*through, sys.executable, "-m", "rota", "daemon", "run"],
                 env=self.env(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -144,26 +154,31 @@ class Home:
     # Commands
 
     def rota(
-        self, *arguments: str, typed: str | None = None, env: Mapping[str, str] | None = None, uid: int | None = None
+        self,
+        *arguments: str,
+        typed: str | None = None,
+        env: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
     ) -> Said:
-        """Run `rota …` to its end. `typed` is its standard input (none: /dev/null)."""
-        process = self.start(*arguments, env=env, uid=uid, stdin=subprocess.PIPE if typed is not None else None)
-        return self.end_of(process, typed)
+        """Run `rota …` to its end. `typed` is its standard input (none: /dev/null), `through` a program before it."""
+        stdin = subprocess.PIPE if typed is not None else subprocess.DEVNULL
+        return self.end_of(self.start(*arguments, env=env, through=through, stdin=stdin), typed)
 
     def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, uid: int | None = None, stdin: int | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Begin `rota …` and leave it running; see `end_of`."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "rota", *arguments],
+            [*through, sys.executable, "-m", "rota", *arguments],
             env=self.env(env),
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
             start_new_session=True,
         )
         self._children.append(process)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from rota.storage.output import OutputStore
 from rota.storage.rescue import add_owner
 from rota.templating.renderer import Renderer
 from tests.contract.store_world import StoreWorld, a_store
-from tests.engine.scripted import ScriptedConnector
+from tests.engine.scripted import Flight, ScriptedConnector
 from tests.support.clock import ManualClock
 
 
@@ -123,6 +123,21 @@ class World(StoreWorld):
         run_id = await process.launcher.launch(await self.request(job, **fields))
         await self.quiet()
         return run_id
+
+    async def until_started(self, orders: int) -> None:
+        """Wait until so many orders were given. For what has to be rendered first, in a child process."""
+        await self._until_taken_up(lambda: len(self.connector.started) >= orders)
+
+    async def followed(self, token: str) -> Flight:
+        """Wait until a rescued attempt is followed. Where its output has to go on is asked for in a thread."""
+        await self._until_taken_up(lambda: self.connector.flights[token].order is None)
+        return self.connector.flights[token]
+
+    async def _until_taken_up(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await self.connector.taken_up.wait()
+            self.connector.taken_up.clear()
+        await self.quiet()
 
     async def over(self, process: Process, run_id: int) -> tuple[RunState, Reason | None, str | None]:
         """Wait until a run is final; its state, reason and message. For what needs a thread or a child process."""

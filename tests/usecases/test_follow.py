@@ -1,24 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from rota.storage.runs import RunRow
+from rota.domain.authorize import Principal
 from rota.usecases import follow
 from rota.usecases.follow import End, Ping, RunEvent, Snapshot, Wrote
 from tests.support.builders import Rota
 from tests.usecases.test_output import an_attempt
 
 
-async def following(rota: Rota, run: dict[str, Any], *, after: int = 0) -> AsyncIterator[RunEvent]:
-    from rota.domain.authorize import Principal
-
-    row: RunRow = await follow.find(rota.ctx, Principal("admin"), run["id"])
-    async for event in follow.follow(rota.ctx, row, after=after):
-        yield event
+async def following(rota: Rota, run: dict[str, Any], *, after: int = 0) -> AsyncGenerator[RunEvent, None]:
+    row = await follow.find(rota.ctx, Principal("admin"), run["id"])
+    async with aclosing(follow.follow(rota.ctx, row, after=after)) as events:
+        async for event in events:
+            yield event
 
 
 async def ends(rota: Rota, run_id: int) -> None:
@@ -34,7 +34,7 @@ async def test_a_snapshot_comes_at_once(rota: Rota) -> None:
     first = await anext(events)
     assert isinstance(first, Snapshot)
     assert first.run["targets"][0]["attempts"][0]["state"] == "running"
-    await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await events.aclose()
 
 
 async def test_changes_and_output_come_in_order_up_to_the_end(rota: Rota) -> None:
@@ -123,7 +123,7 @@ async def test_nobody_watches_any_more_once_the_stream_is_closed(rota: Rota) -> 
     events = following(rota, run)
     await anext(events)
     assert len(rota.events.watchers) == 1
-    await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await events.aclose()
     assert rota.events.watchers == []
 
 
@@ -148,7 +148,7 @@ async def test_a_quiet_stream_shows_that_it_lives(rota: Rota, monkeypatch: pytes
     events = following(rota, run)
     await anext(events)
     assert isinstance(await anext(events), Ping)
-    await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await events.aclose()
 
 
 async def test_snapshots_of_a_run_that_changes_all_the_time_are_coalesced(rota: Rota) -> None:

@@ -177,6 +177,16 @@ async def test_a_key_is_free_again_when_the_request_was_faulty(rota: Rota) -> No
     assert (await rota.api.request("POST", "/runs", {"do": "noop"}, headers=key)).status == 201
 
 
+async def test_a_key_whose_first_request_is_still_in_hand_makes_no_second_run(rota: Rota) -> None:
+    key = {"Idempotency-Key": "deploy-42"}
+    await rota.api.request("POST", "/runs", {"do": "noop"}, headers=key)
+    await rota.sql("DELETE FROM run")  # as if the first were between its two transactions
+    await rota.sql("UPDATE idempotency_key SET run_id = 0")
+    assert (await rota.api.request("POST", "/runs", {"do": "noop"}, headers=key)).status == 409
+    rota.clock.advance(61)  # it died on the way
+    assert (await rota.api.request("POST", "/runs", {"do": "noop"}, headers=key)).status == 201
+
+
 async def test_cancelling_ends_what_has_not_started(rota: Rota) -> None:
     await rota.a_job()
     run = await rota.a_run()

@@ -10,6 +10,7 @@ from rota.api.problems import not_routed
 from rota.usecases.context import Context
 
 PREFIX = "/api/v1"
+_ROUTERS = tuple(noun.router for noun in (instance, jobs, runs, hosts, playbooks))
 
 
 def create_app(ctx: Context) -> FastAPI:
@@ -22,9 +23,9 @@ def create_app(ctx: Context) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.ctx = ctx
-    for noun in (instance, jobs, runs, hosts, playbooks):
-        app.include_router(noun.router, prefix=PREFIX)
-    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    app.openapi = lambda: openapi.describe(app, _ROUTERS, PREFIX)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 
 from rota.api.answers import to_json
 from rota.usecases.follow import End, Ping, RunEvent, Snapshot, Wrote
 
 
-async def encoded(events: AsyncIterator[RunEvent]) -> AsyncIterator[bytes]:
+async def encoded(events: AsyncGenerator[RunEvent, None]) -> AsyncIterator[bytes]:
     """One piece of bytes an event, so that each is sent as it comes."""
-    async for event in events:
-        match event:
-            case Snapshot(run):
-                yield _event("run", run)
-            case Wrote(output):
-                yield _event("output", output, f"id: {output['seq']}\n")
-            case End(run):
-                yield _event("end", run)
-            case Ping():
-                yield b": ping\n\n"
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case Snapshot(run):
+                    yield _event("run", run)
+                case Wrote(output):
+                    yield _event("output", output, f"id: {output['seq']}\n")
+                case End(run):
+                    yield _event("end", run)
+                case Ping():
+                    yield b": ping\n\n"
 
 
 def _event(name: str, data: Mapping[str, object], more: str = "") -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
@@ -23,15 +24,14 @@ _ERRORS = {
 }
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The document, made once."""
+def describe(app: FastAPI, routers: Iterable[APIRouter], prefix: str) -> dict[str, Any]:
+    """The document, made once. `routers` are those that the application includes under `prefix`."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for route in app.routes:
-            if isinstance(route, APIRoute):
-                for method in route.methods or ():
-                    _complete(document["paths"][route.path][method.lower()], route, schemas)
+        for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+            for method in route.methods or ():
+                _complete(document["paths"][prefix + route.path][method.lower()], route, schemas)
         _add(schemas, "Problem", TypeAdapter(Problem).json_schema(ref_template=_REF))
         app.openapi_schema = document
     return app.openapi_schema

@@ -66,7 +66,11 @@ async def run_output(
     return answer(await runs.output(by.ctx, by.principal, ref, after=after, limit=limit))
 
 
-@router.get("/runs/{ref}/events", response_class=StreamingResponse)
+@router.get(
+    "/runs/{ref}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def run_events(by: By, ref: str, last: Annotated[str | None, Header(alias="Last-Event-ID")] = None) -> Response:
     """Server-sent events: `run` (snapshots), `output` (`id` is its seq), `end`. Last-Event-ID resumes the output."""
     row = await follow.find(by.ctx, by.principal, ref)

@@ -67,6 +67,7 @@ class Engine:
             await asyncio.sleep(0)  # let the worker open its task group
             if (overseeing := self._oversees) is not None:
                 await overseeing.rescuer.sweep()
+                self._worker.runs_ended = overseeing.outbox.nudge
                 tasks.append(group.create_task(overseeing.outbox.run(), name="outbox"))
                 if overseeing.planner is not None:
                     self._planning = group.create_task(overseeing.planner.run(), name="planner")

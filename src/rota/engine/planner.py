@@ -71,8 +71,6 @@ class Planner:
             self._worker.accept(planned.work)
         if planned.left_waiting:
             self._worker.reporter.look()
-        if planned.replaced:
-            self._worker.reporter.look()  # if nothing of the older runs was in work, it is the new ones' turn now
         return planned
 
     async def _load(self, trigger_ids: list[int]) -> None:

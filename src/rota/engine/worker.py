@@ -70,6 +70,7 @@ class Worker:
         self._group: asyncio.TaskGroup | None = None
         self._closing = False
         self._nothing_held = asyncio.Event()
+        self.runs_ended: Callable[[], None] = lambda: None  # called after each commit that may have ended some
         self.reporter = Reporter(
             store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
         )
@@ -362,6 +363,8 @@ class Worker:
 
     def _settled(self, reports: Sequence[Report], settled: Settled) -> None:
         self._events.touched_all(report.work.run_id for report in reports)
+        if settled.finished_runs or not reports:  # without reports: somebody ended runs elsewhere, and had us look
+            self.runs_ended()
 
 
 def _token(work: Assignment) -> str:

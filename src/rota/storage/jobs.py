@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from rota.domain.errors import Conflict
 from rota.domain.ids import Kind
 from rota.domain.instant import Micros
-from rota.domain.job import JobSpec, canonical, digest
+from rota.domain.job import JobSpec, canonical
 from rota.ports import Tx
 from rota.storage import tables
 from rota.storage.insert import insert_row
@@ -238,5 +239,5 @@ def spec_of_version(tx: Tx, version_id: int) -> JobSpec:
 
 
 def _content(spec: JobSpec) -> tuple[str, str]:
-    content = spec.to_dict()
-    return canonical(content), digest(content)
+    text = canonical(spec.to_dict())
+    return text, hashlib.sha256(text.encode()).hexdigest()  # `domain.job.digest`, without writing the JSON again

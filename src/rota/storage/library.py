@@ -113,4 +113,4 @@ def _put_item(tx: Tx, digest: str, text: str) -> int:
 
 
 def _item(row: Row[Any]) -> Item:
-    return Item(*row)
+    return Item._make(row)

@@ -57,7 +57,6 @@ class Planned:
     missing: list[int]  # trigger ids whose card is unknown or out of date
     work: list[Assignment] = field(default_factory=list)
     cancels: list[CancelOrder] = field(default_factory=list)
-    replaced: bool = False  # some run waits for the older ones of its job, which may be gone by now
     next_fire: Micros | None = None
     left_waiting: bool = False  # runs or targets were made that nobody has claimed yet
 
@@ -210,7 +209,6 @@ def _decide(batch: _Batch, card: Card, due: _Due, instants: Sequence[Micros], *,
                                    older.nominal, 1, None, None)  # fmt: skip
                 if due.unfinished:
                     batch.outcome.cancels += cancel_runs_of(tx, job_id, Reason.OVERLAP_REPLACED)
-                    batch.outcome.replaced = True
                 waits = due.unfinished > 0
                 batch.draft(job_id, Draft(request, due.trigger_id, instant, catch_up, waits_for_overlap=waits))
             case "start":

@@ -7,7 +7,7 @@ case another process carries it out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from rota.domain.authorize import Principal, Verb, authorize
@@ -78,7 +78,7 @@ async def find(ctx: Context, principal: Principal, ref: str) -> RunRow:
     return await ctx.store.read(read)
 
 
-async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncIterator[RunEvent]:
+async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator[RunEvent, None]:
     """The run's events, output from behind `after`. Ends with `End`, or without it where this process stops."""
     text, shown = OutputText(), None
     read: dict[int, int] = {}

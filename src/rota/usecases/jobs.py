@@ -46,13 +46,13 @@ async def create(ctx: Context, principal: Principal, draft: JobDraft, *, dry_run
     def would_be(tx: Tx) -> shapes.Job:
         spec, warnings = checked(tx)
         jobs.require_free_name(tx, spec.name)
-        return _saved(tx, jobs.unsaved_job(spec, principal.name, at=tx.at), warnings)
+        return _warned(resources.job(jobs.unsaved_job(spec, principal.name, at=tx.at), spec, {}, now=tx.at), warnings)
 
     def save(tx: Tx) -> shapes.Job:
         spec, warnings = checked(tx)
         row = jobs.insert_job(tx, spec, principal.name)
         audit.record(tx, principal.name, "create", subject(row), {"name": row.name, "enabled": row.enabled})
-        return _saved(tx, row, warnings)
+        return _warned(resources.job(row, spec, {}, now=tx.at), warnings)
 
     if dry_run:
         return await ctx.store.read(would_be)
@@ -116,13 +116,13 @@ async def change(
         row, spec, warnings = prepared(tx)
         if spec.name != row.name:
             jobs.require_free_name(tx, spec.name)
-        return {"job": _saved(tx, jobs.as_if(row, spec), warnings), "changes": changes_between(row.spec, spec)}
+        return {"job": _warned(whole(tx, jobs.as_if(row, spec)), warnings), "changes": changes_between(row.spec, spec)}
 
     def save(tx: Tx) -> shapes.Changed:
         row, spec, warnings = prepared(tx)
         changes = changes_between(row.spec, spec)
         saved = _save(tx, principal, row, spec, changes) if changes else row
-        return {"job": _saved(tx, saved, warnings), "changes": changes}
+        return {"job": _warned(whole(tx, saved), warnings), "changes": changes}
 
     if dry_run:
         return await ctx.store.read(would_be)
@@ -241,7 +241,7 @@ def run_resource(tx: Tx, run_id: int) -> shapes.Run:
 def whole(tx: Tx, row: JobRow) -> shapes.Job:
     """The whole resource, next runs included."""
     high_water = {timing.name: timing.high_water for timing in timings_of(tx, row.id)} if row.enabled else {}
-    return resources.job(row, high_water, now=tx.at)
+    return resources.job(row, row.spec, high_water, now=tx.at)
 
 
 def subject(row: JobRow) -> str:
@@ -285,8 +285,7 @@ def _require_good(tx: Tx, spec: JobSpec, faults: Sequence[FieldError]) -> list[s
     return found.warnings
 
 
-def _saved(tx: Tx, row: JobRow, warnings: list[str]) -> shapes.Job:
-    answer = whole(tx, row)
+def _warned(job: shapes.Job, warnings: list[str]) -> shapes.Job:
     if warnings:
-        answer["warnings"] = warnings
-    return answer
+        job["warnings"] = warnings
+    return job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -38,31 +38,35 @@ class OutputText:
             self._sources = await ctx.store.read(lambda tx: _sources(tx, row))
         known = [item for item in items if item.attempt_id in self._sources]
         last = {item.attempt_id: item.seq for item in known}
-        found = [self._one(item, hold=more_comes or last[item.attempt_id] != item.seq) for item in known]
+        pieces: list[OutputItem] = []
+        for item in known:
+            pieces += self._whole(item, hold=more_comes or last[item.attempt_id] != item.seq)
         if not more_comes:
-            found += [self._shown(item) for item in self._held.values()]
-            self._held.clear()
-        return found
+            pieces += self._held.values()
+            self._held = {}
+        return [resources.output(piece, *self._sources[piece.attempt_id]) for piece in pieces if piece.data]
 
-    def _one(self, item: OutputItem, *, hold: bool) -> shapes.Output:
+    def _whole(self, item: OutputItem, *, hold: bool) -> Iterator[OutputItem]:
+        """The piece, with what was held back before it; and if `hold`, without half a character at its end."""
         before = self._held.pop(item.attempt_id, None)
-        if before is not None and not item.cut:
-            item = replace(item, offset=before.offset, data=before.data + item.data)
+        if before is not None and item.cut:
+            yield before  # its other half is among what was not kept
+        elif before is not None:
+            item = replace(item, offset=before.offset, data=before.data + item.data, cut=before.cut)
         rest = unfinished_character(item.data) if hold else 0
         if rest:
-            whole = len(item.data) - rest
-            self._held[item.attempt_id] = replace(item, offset=item.offset + whole, data=item.data[whole:], cut=0)
-            item = replace(item, data=item.data[:whole])
-        return self._shown(item)
-
-    def _shown(self, item: OutputItem) -> shapes.Output:
-        return resources.output(item, *self._sources[item.attempt_id])
+            end = len(item.data) - rest
+            cut = item.cut if end == 0 else 0
+            self._held[item.attempt_id] = replace(item, offset=item.offset + end, data=item.data[end:], cut=cut)
+            item = replace(item, data=item.data[:end])
+        yield item
 
 
-async def read_page(ctx: Context, row: RunRow, *, after: int, limit: int) -> list[shapes.Output]:
-    """One page of a run's output."""
+async def read_page(ctx: Context, row: RunRow, *, after: int, limit: int) -> shapes.OutputPage:
+    """One page of a run's output. `next` is the `after` of the next page."""
     items = await ctx.output.after(row.id, after, limit)
-    return await OutputText().read(ctx, row, items, more_comes=False)
+    shown = await OutputText().read(ctx, row, items, more_comes=False)
+    return {"items": shown, "next": items[-1].seq if items else after}
 
 
 def unfinished_character(data: bytes) -> int:

@@ -58,13 +58,12 @@ def daemon(info: DaemonInfo) -> shapes.Daemon:
 # jobs
 
 
-def job(row: JobRow, upcoming_from: Mapping[str, Micros], *, now: Micros) -> shapes.Job:
+def job(row: JobRow, spec: JobSpec, upcoming_from: Mapping[str, Micros], *, now: Micros) -> shapes.Job:
     """The whole resource. `upcoming_from`: high water by trigger name, where next runs begin at the earliest."""
-    data = row.data
     whole = job_in_list(row)
-    whole["vars"] = data["vars"]
-    whole["steps"] = data["steps"]
-    whole["next_runs"] = next_runs(row.spec, upcoming_from, now=now) if row.enabled else []
+    whole["vars"] = dict(spec.variables)
+    whole["steps"] = list(map(step, spec.steps))
+    whole["next_runs"] = next_runs(spec, upcoming_from, now=now) if row.enabled else []
     return whole
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rota.actions.registry import uses_raw
 from rota.domain.authorize import Principal, Verb, authorize
-from rota.domain.errors import Conflict, FieldError, InvalidInput, Skipped, near
+from rota.domain.errors import Conflict, FieldError, InvalidInput, RotaError, Skipped, near
 from rota.domain.ids import Kind, public
 from rota.domain.instant import SECOND
 from rota.domain.job import DEFAULT_RUN_TIMEOUT_SECONDS, JobSpec, digest
@@ -93,23 +93,21 @@ async def history(
 
 
 async def output(ctx: Context, principal: Principal, ref: str, *, after: int, limit: int) -> shapes.OutputPage:
-    """What the run has written behind `after`, in order. `next` is the `after` of the next page."""
+    """What the run has written behind `after`, in order."""
 
     def find(tx: Tx) -> RunRow:
         row = runs.get_run(tx, ref)
         authorize(principal, Verb.READ, subject(row))
         return row
 
-    row = await ctx.store.read(find)
-    items = await read_page(ctx, row, after=after, limit=limit)
-    return {"items": items, "next": items[-1]["seq"] if items else after}
+    return await read_page(ctx, await ctx.store.read(find), after=after, limit=limit)
 
 
 async def start(ctx: Context, principal: Principal, draft: RunDraft, *, key: str | None = None) -> shapes.Run:
     """Make a run that no job defines. A second call with the same `key` and words answers with the first one's run.
 
     Raises InvalidInput with every fault, else NotFound with everything that is missing; Conflict for the same key
-    with other words; Skipped if the selector picks no host.
+    with other words, or while the first request with it is in hand; Skipped if the selector picks no host.
     """
     authorize(principal, Verb.RUN, "an ad-hoc run")
     spec, faults = _spec(draft)
@@ -136,9 +134,12 @@ async def start(ctx: Context, principal: Principal, draft: RunDraft, *, key: str
         )
 
     prepared = await ctx.store.write(prepare)
-    run_id = prepared if isinstance(prepared, int) else await ctx.launcher.launch(prepared)
-    if key is not None:
-        await ctx.store.write(lambda tx: keys.fulfil(tx, key, run_id))
+    if isinstance(prepared, int):
+        run_id = prepared
+    elif key is None:
+        run_id = await ctx.launcher.launch(prepared)
+    else:
+        run_id = await _launch_once(ctx, prepared, key)
     return await ctx.store.read(lambda tx: as_listed(tx, run_id))
 
 
@@ -221,6 +222,17 @@ def as_listed(tx: Tx, run_id: int) -> shapes.Run:
 def subject(row: RunRow) -> str:
     """What errors and audit rows call the run."""
     return f"run {public(Kind.RUN, row.public_id)}"
+
+
+async def _launch_once(ctx: Context, request: RunRequest, key: str) -> int:
+    """Launch, and note which run the key stands for; a launch that fails gives the key back."""
+    try:
+        run_id = await ctx.launcher.launch(request)
+    except RotaError:
+        await ctx.store.write(lambda tx: keys.release(tx, key))
+        raise
+    await ctx.store.write(lambda tx: keys.fulfil(tx, key, run_id))
+    return run_id
 
 
 def _spec(draft: RunDraft) -> tuple[JobSpec, list[FieldError]]:

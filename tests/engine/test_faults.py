@@ -1,0 +1,103 @@
+"""The store is away for a while: no verdict is lost, nothing is done twice, and the engine lives on."""
+
+from __future__ import annotations
+
+import pytest
+
+from rota.domain.errors import Unavailable
+from rota.domain.instant import MINUTE
+from rota.domain.states import RunState
+from rota.ports import Tx
+from tests.contract.store_world import a_command, cron
+from tests.support.clock import NOON
+from tests.support.world import Process, World
+
+SUCCEEDED = (RunState.SUCCEEDED, None, None)
+
+
+async def disk_full(world: World) -> None:
+    """Fill the file to its last page, and let it grow no more."""
+
+    def fill(tx: Tx) -> None:
+        (pages,) = tx.driver.execute("PRAGMA page_count").fetchone()
+        tx.driver.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
+    await world.store.write(fill)
+    for size in (3000, 1000, 200, 40, 1):
+        with pytest.raises(Unavailable):
+            while True:
+                await world.store.write(
+                    lambda tx, size=size: tx.driver.execute(  # type: ignore[misc]
+                        "INSERT INTO audit (id, at, principal, verb, subject) VALUES (?, 0, ?, '', '')",
+                        (tx.take_ids("audit"), "x" * size),
+                    )
+                )
+
+
+async def space_again(world: World) -> None:
+    await world.store.write(lambda tx: tx.driver.execute("PRAGMA max_page_count = 1000000").fetchall())
+
+
+async def test_verdicts_wait_for_the_store_and_are_not_lost(world: World, daemon: Process) -> None:
+    runs = [await world.trigger(daemon, steps=[a_command("a", register="a"), a_command("b")]) for _ in range(5)]
+    await disk_full(world)
+    for flight in world.connector.live:
+        flight.ends(output=b"x" * 30_000)
+    await world.quiet()
+    for _ in range(10):
+        await world.advance(1)
+    assert world.connector.forgotten == []
+    await space_again(world)
+    await world.advance(1)
+    for flight in world.connector.live:
+        flight.ends()
+    await world.quiet()
+    assert [await world.verdict(run_id) for run_id in runs] == [SUCCEEDED] * 5
+    assert sorted(await world.attempts("step, number, state")) == [
+        (step, 1, "succeeded") for step in (0, 1) for _ in range(5)
+    ]
+    assert len(world.connector.started) == 10
+
+
+async def test_what_came_due_meanwhile_is_planned_once_when_the_store_is_back(world: World, daemon: Process) -> None:
+    for i in range(40):
+        await world.a_job(f"job-{i}", cron("1 12 * * *"))
+    await disk_full(world)
+    await world.advance(60)
+    for _ in range(20):
+        await world.advance(1)
+    assert await world.runs() == []
+    await space_again(world)
+    for _ in range(12):
+        await world.advance(1)
+    assert await world.runs("count(*), min(state), max(nominal)") == [(40, "succeeded", NOON + MINUTE)]
+    assert await world.ledger() == []
+
+
+async def test_a_run_asked_for_meanwhile_is_refused_as_a_whole(world: World, daemon: Process) -> None:
+    request = await world.request(targets=200)
+    await disk_full(world)
+    with pytest.raises(Unavailable):
+        await daemon.launcher.launch(request)
+    await space_again(world)
+    await world.advance(5)
+    assert (await world.runs(), await world.used(), world.connector.started) == ([], 0, [])
+
+
+async def test_ends_are_delivered_once_the_store_is_back(world: World, daemon: Process) -> None:
+    run_id = await world.trigger(daemon)
+    await disk_full(world)
+    for _ in range(5):
+        await world.advance(1)
+    await space_again(world)
+    with daemon.events.watch(run_id):
+        await world.trigger(daemon)
+        await world.advance(1)
+    assert await world.one("SELECT count(*) FROM outbox WHERE delivered_at IS NULL") == 0
+
+
+async def test_a_daemon_can_be_stopped_while_the_store_is_away(world: World, daemon: Process) -> None:
+    await world.trigger(daemon, steps=[a_command()])
+    await disk_full(world)
+    await daemon.engine.stop("leave", grace_seconds=1)
+    await daemon.task
