@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench import report
 from bench.catalogue import CATALOGUE
@@ -20,6 +23,7 @@ SHORT_ROUNDS = 3
 def main(argv: list[str] | None = None) -> int:
     """Run what was asked for. Returns 1 where one of Rota's own turns failed, 2 where a goal was not met, else 0."""
     options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _leave)  # so that what a turn started is ended, as it is on Ctrl-C
     if options.write_docs:
         report.write_page()
         return 0
@@ -63,6 +67,10 @@ def _measure(
     _say(f"  load average {_load(loads['start'])} at the start, {_load(loads['end'])} at the end")
     kept = report.kept(outcome, command=command, short=short, machine=machine, load=loads, at=at)
     return kept, outcome.compared()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(143)
 
 
 def _load(averages: report.Load) -> str:

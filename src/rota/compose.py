@@ -140,6 +140,7 @@ async def _parts(
         plans, pump = Plans(store), OutputPump(output, clock, events)
         connector = LocalConnector(instance.keeper_dir, owner_id)
         made: set[int] | None = None if oversees else set()
+        stopping = asyncio.Event()  # live views end when the engine has
         worker = Worker(
             owner=owner_id, store=store, clock=clock, plans=plans, hosts=HostFacts(store), connector=connector,
             renderer=renderer, output=pump, events=events, only_runs=made,
@@ -156,6 +157,7 @@ async def _parts(
             launcher=launcher,
             output=output,
             events=events,
+            stopping=stopping,
             targets_at_once=settings.targets_at_once,
             info=InstanceInfo(
                 version=VERSION, home=str(instance.home), instance_id=instance_id, in_process=not oversees,
@@ -187,12 +189,11 @@ async def _parts(
             )  # fmt: skip
         engine = Engine(
             owner=owner_id, store=store, clock=clock, worker=worker, connector=connector, pump=pump,
-            oversees=overseeing,
+            oversees=overseeing, stopped=stopping,
         )  # fmt: skip
         if oversees:
             await renderer.start()
         yield App(create_app(context), engine, context, await store.read(_summarise))
-        context.stopping.set()
     finally:
         await renderer.stop()
         output.close()

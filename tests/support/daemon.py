@@ -239,6 +239,10 @@ class Home:
         """Every living process of this home, whoever started it: pid → command line."""
         return processes_naming(self.scratch)
 
+    def processes_of(self, run: str) -> dict[int, str]:
+        """Every living process that carries the run's mark, in whatever session or group."""
+        return processes_with(f"ROTA_RUN_ID={run}")
+
     def keepers(self) -> list[int]:
         return [pid for pid, line in self.processes().items() if "keeper/process/entry.py" in line]
 
@@ -291,17 +295,28 @@ def _left_after_stopping(home: Home) -> dict[int, str]:
 
 
 def processes_naming(folder: Path) -> dict[int, str]:
-    """Living processes with `folder` in their environment or command line."""
+    """Living processes with something in `folder` in their environment or command line."""
     mark = os.fsencode(folder) + b"/"
+    return _processes(lambda line, environment: mark in line or mark in environment)
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """Living processes with `NAME=value` in the environment they were started with."""
+    mark = os.fsencode(variable)
+    return _processes(lambda _, environment: mark in environment.split(b"\0"))
+
+
+def _processes(meant: Callable[[bytes, bytes], bool]) -> dict[int, str]:
+    """Processes other than this one whose command line and environment are `meant`: pid → command line."""
     found: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             line = (entry / "cmdline").read_bytes()
-            if mark in line or mark in (entry / "environ").read_bytes():
+            if line and meant(line, (entry / "environ").read_bytes()):  # a zombie has no line any more
                 found[int(entry.name)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:  # it has ended meanwhile, or a kernel thread's
+        except OSError:  # it has ended meanwhile, or is another user's
             continue
     return found
 

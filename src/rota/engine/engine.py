@@ -50,11 +50,13 @@ class Engine:
         connector: LocalConnector,
         pump: OutputPump,
         oversees: Overseeing | None,
+        stopped: asyncio.Event | None = None,
     ) -> None:
+        """`stopped` is set when all that ran has ended and is recorded, or was left to the keeper."""
         self._owner, self._store, self._clock = owner, store, clock
         self._worker, self._connector, self._pump, self._oversees = worker, connector, pump, oversees
         self._planning: asyncio.Task[None] | None = None
-        self._stopped = asyncio.Event()
+        self._stopped = stopped or asyncio.Event()
         self.ready = asyncio.Event()  # work may be given to the worker
 
     async def run(self) -> None:

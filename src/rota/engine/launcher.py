@@ -68,13 +68,13 @@ def _launch(
     """Insert the run as its job's overlap policy has it. A refusal is committed, hence returned rather than raised."""
     cancels: list[CancelOrder] = []
     waits = False
+    if request.key is not None:
+        known = tx.driver.execute(
+            "SELECT id FROM run WHERE job_id IS ? AND key = ?", (request.job_id, request.key)
+        ).fetchone()
+        if known is not None:
+            return int(known[0]), [], []
     if request.job_id is not None:
-        if request.key is not None:
-            known = tx.driver.execute(
-                "SELECT id FROM run WHERE job_id = ? AND key = ?", (request.job_id, request.key)
-            ).fetchone()
-            if known is not None:
-                return int(known[0]), [], []
         active, last_run = tx.driver.execute(
             "SELECT active, last_run_id FROM job_state WHERE job_id = ?", (request.job_id,)
         ).fetchone()

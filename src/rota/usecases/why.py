@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rota.domain.authorize import Principal, Verb, authorize
-from rota.domain.ids import Kind, public
-from rota.domain.instant import Micros, format_duration, format_rfc3339
+from rota.domain.ids import SHOWN, Kind, public
+from rota.domain.instant import Micros, format_duration, format_rfc3339, from_micros
 from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import RunState
 from rota.domain.trigger.explain import describe
@@ -91,7 +91,7 @@ def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
         lines.append(f"It repeats run {public(Kind.RUN, row.rerun_of)}")
     if row.cancel_requested_at is not None:
         reason = f" ({row.cancel_reason})" if row.cancel_reason else ""
-        lines.append(f"Its end was asked for at {format_rfc3339(row.cancel_requested_at)}{reason}")
+        lines.append(f"Its end was asked for at {_said(row.cancel_requested_at)}{reason}")
     name = f"Run {row.public_id[:8]} of {row.title}"
     if row.finished_at is not None:
         return _Answer(subject(row), row.state, f"{name} {_ended(row)}", lines)
@@ -132,9 +132,9 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
         return f"is ready and waits for a worker to take it{nobody}", soon
     lost = [target.lost_since for target in targets if target.lost_since is not None]
     if lost:
-        return f"was going on when its owner was lost at {format_rfc3339(min(lost))}; it may still be adopted", soon
+        return f"was going on when its owner was lost at {_said(min(lost))}; it may still be adopted", soon
     left = row.total - sum(1 for target in targets if target.finished_at is not None)
-    since = "" if row.started_at is None else f" since {format_rfc3339(row.started_at)}"
+    since = "" if row.started_at is None else f" since {_said(row.started_at)}"
     return f"is running{since}, {left} of {row.total} hosts still at it", None
 
 
@@ -142,24 +142,24 @@ def _came_from(row: RunRow) -> str:
     by = f"as {row.principal}"
     match row.kind:
         case "manual":
-            return f"Triggered by {row.principal} at {format_rfc3339(row.created_at)}"
+            return f"Triggered by {row.principal} at {_said(row.created_at)}"
         case "adhoc":
-            return f"Asked for by {row.principal} at {format_rfc3339(row.created_at)}, without a schedule"
+            return f"Asked for by {row.principal} at {_said(row.created_at)}, without a schedule"
         case "rerun":
-            return f"Rerun by {row.principal} at {format_rfc3339(row.created_at)}"
+            return f"Rerun by {row.principal} at {_said(row.created_at)}"
         case _:
             late = ", caught up late" if row.catch_up else ""
-            return f"Due by {row.kind} at {format_rfc3339(row.nominal or row.due_at)}{late}, {by}"
+            return f"Due by {row.kind} at {_said(row.nominal or row.due_at)}{late}, {by}"
 
 
 def _dates(row: RunRow) -> Iterator[str]:
     if row.started_at is not None:
         waited = row.started_at - row.due_at
         after = f", {format_duration(waited)} after it was due" if waited > 0 else ""
-        yield f"Started at {format_rfc3339(row.started_at)}{after}"
+        yield f"Started at {_said(row.started_at)}{after}"
     if row.finished_at is not None:
         took = "" if row.started_at is None else f" after {format_duration(row.finished_at - row.started_at)}"
-        yield f"Ended at {format_rfc3339(row.finished_at)}{took}"
+        yield f"Ended at {_said(row.finished_at)}{took}"
 
 
 def _bad_targets(targets: list[TargetRow]) -> Iterator[str]:
@@ -182,11 +182,11 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
     if row.deleted_at is not None:
         entry = audit.latest(tx, job_cases.subject(row), "delete")
         by = f" by {entry.principal}" if entry else ""
-        answer = f"{name} was deleted at {format_rfc3339(row.deleted_at)}{by}; its runs stay until retention"
+        answer = f"{name} was deleted at {_said(row.deleted_at)}{by}; its runs stay until retention"
         return _Answer(about, "deleted", answer, lines)
     if not row.enabled:
         entry = audit.latest(tx, job_cases.subject(row), "disable", "create")
-        since = f" since {format_rfc3339(entry.at)}, by {entry.principal}" if entry else ""
+        since = f" since {_said(entry.at)}, by {entry.principal}" if entry else ""
         lines.append(f"Let it run again: rota schedule enable {row.name}")
         return _Answer(about, "disabled", f"{name} is disabled{since}: nothing of it is due", lines)
     clock = [timing for timing in timings_of(tx, row.id) if timing.rule is not None and timing.nominal is not None]
@@ -205,7 +205,7 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
 def _next(about: str, name: str, timing: Timing, lines: list[str], daemon: DaemonInfo, *, now: Micros) -> _Answer:
     """What the nearest instant of an enabled job waits for."""
     assert timing.nominal is not None and timing.rule is not None, "the caller chose a trigger that is due"
-    due = f"{format_rfc3339(timing.nominal)} ({describe(timing.rule)})"
+    due = f"{_said(timing.nominal)} ({describe(timing.rule)})"
     if not daemon.running:
         lines.append("Start one: rota daemon")
         passed = "was due" if timing.nominal <= now else "is due next"
@@ -224,17 +224,17 @@ def _last(tx: Tx, row: JobRow) -> Iterator[str]:
     run, refusal = runs.latest_run(tx, row.id), runs.latest_refusal(tx, row.id)
     if run is not None:
         ended = _ended(run) if run.finished_at is not None else run.state
-        yield f"Last run: {subject(run)}, due {format_rfc3339(run.due_at)}, {ended}"
+        yield f"Last run: {public(Kind.RUN, run.public_id[:SHOWN])}, due {_said(run.due_at)}, {ended}"
     if refusal is not None and (run is None or refusal.at >= run.created_at):
         yield f"Last refusal: {_refused(refusal)}"
 
 
 def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
     """What became of the job at one instant: refused, run, off, not due, or still ahead."""
-    about, when, name = f"job {row.name}", format_rfc3339(at), f'Schedule "{row.name}"'
+    about, when, name = f"job {row.name}", _said(at), f'Schedule "{row.name}"'
     refusal = runs.ledger_at(tx, row.id, at)
     if refusal is not None:
-        lines = [f"Written down at {format_rfc3339(refusal.at)}"]
+        lines = [f"Written down at {_said(refusal.at)}"]
         if refusal.message:
             lines.append(refusal.message)
         if refusal.blocked_by is not None:
@@ -248,7 +248,7 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
         return _of_job(tx, row, daemon)
     if at < row.created_at:
         return _Answer(
-            about, "unknown", f"{name} did not exist at {when}: it was made at {format_rfc3339(row.created_at)}", []
+            about, "unknown", f"{name} did not exist at {when}: it was made at {_said(row.created_at)}", []
         )
     lines = [f"{timing.name}: {describe(timing.rule)}" for timing in timings_of(tx, row.id) if timing.rule is not None]
     pending = [timing for timing in timings_of(tx, row.id) if timing.nominal is not None and timing.nominal <= at]
@@ -264,8 +264,8 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
 def _refused(row: LedgerRow) -> str:
     explained = _explained(row.reason) or row.reason
     if row.occurrences == 1:
-        return f"the occurrence of {format_rfc3339(row.first_nominal)} was refused, as {explained}"
-    span = f"{format_rfc3339(row.first_nominal)} to {format_rfc3339(row.last_nominal)}"
+        return f"the occurrence of {_said(row.first_nominal)} was refused, as {explained}"
+    span = f"{_said(row.first_nominal)} to {_said(row.last_nominal)}"
     return f"{row.occurrences} occurrences from {span} were refused, as {explained}"
 
 
@@ -277,3 +277,8 @@ def _explained(reason: str | None) -> str:
         return EXPLANATIONS[Reason(reason)]
     except (KeyError, ValueError):
         return reason
+
+
+def _said(at: Micros) -> str:
+    """An instant as people read it; the machine's spelling is in the run's own fields."""
+    return f"{from_micros(at):%Y-%m-%d %H:%M:%S} UTC"
