@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
+from rota.domain.inventory import Host
 from rota.domain.policy import Missed, Overlap
 from rota.domain.reasons import Reason
 from rota.domain.step import Step
 from rota.domain.trigger.spec import OnceTrigger
 from rota.ports import Tx
 from rota.storage.counters import bump
+from rota.storage.inventory import delete_host, insert_host
 from rota.storage.jobs import delete_job
 from rota.storage.planning import plan_due
 from tests.contract.store_world import StoreWorld, cron, every
@@ -200,6 +202,24 @@ async def test_a_selector_that_matches_nobody_is_in_the_ledger_and_the_timetable
     planned = await world.plan()
     assert await world.ledger("reason, message") == [(Reason.NO_TARGETS, "no host matches tag:env=moon")]
     assert (await world.runs(), planned.next_fire) == ([], DUE + MINUTE)
+
+
+async def test_refusals_in_a_row_for_one_reason_grow_one_span(world: StoreWorld) -> None:
+    await world.a_job(target="host:web-1")
+    for _ in range(3):
+        world.clock.advance(60)
+        await world.plan()
+    host = await world.store.write(lambda tx: insert_host(tx, Host(name="web-1", connector="local")))
+    world.clock.advance(60)
+    await world.end(*(await world.plan()).work)
+    await world.store.write(lambda tx: delete_host(tx, host))
+    for _ in range(2):
+        world.clock.advance(60)
+        await world.plan()
+    assert await world.runs("nominal") == [NOON + 4 * MINUTE]
+    assert await world.ledger("first_nominal, last_nominal, count") == [
+        (DUE, NOON + 3 * MINUTE, 3), (NOON + 5 * MINUTE, NOON + 6 * MINUTE, 2),
+    ]  # fmt: skip
 
 
 async def test_a_playbook_that_is_gone_is_in_the_ledger_and_the_timetable_goes_on(world: StoreWorld) -> None:

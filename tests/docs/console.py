@@ -7,6 +7,8 @@
 that names a file (`# greet.yaml`) is written to that file before the commands behind it run. What differs from run to
 run is replaced on both sides before they are compared: ids, PIDs, instants, ages, durations, digests, folders,
 accounts; white space is collapsed.
+
+    python -m tests.docs.console README.md     put in what the commands print now, where that differs
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +27,6 @@ from pathlib import Path
 _BLOCK = re.compile(r"^```(console|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.-]+\.yaml)\n")
 HOME_IN_DOCS = "/home/you/.local/share/rota"
-ACCOUNT_IN_DOCS = "you"
 
 _VARIES = (
     (r"\b(sched|run|host|play|tgt|att)_[0-9a-f]{8,16}\b", r"\1_ID"),
@@ -68,10 +70,8 @@ def _commands(block: str) -> Iterator[Step]:
         yield Step(command=command, promised="\n".join(lines[count:]))
 
 
-def alike(text: str, home: str = HOME_IN_DOCS) -> list[str]:
+def alike(text: str) -> list[str]:
     """The lines of `text` without what differs from run to run."""
-    text = text.replace(home, HOME_IN_DOCS)
-    text = re.sub(rf"((?:\b[Bb]y|\bas|Created By:|Started By:) +){re.escape(getpass.getuser())}\b", r"\1you", text)
     for pattern, replacement in _VARIES:
         text = re.sub(pattern, replacement, text)
     return [line.strip() for line in text.splitlines() if line.strip()]
@@ -91,15 +91,20 @@ class Terminal:
             "LANG": "C.UTF-8",
         }
 
-    def type(self, step: Step) -> list[str]:
-        """Do what `step` says; give the lines that it printed, made `alike`."""
+    def type(self, step: Step) -> str:
+        """Do what `step` says; give what it printed, with the folders and accounts of the docs."""
         if step.file:
             (self.folder / step.file).write_text(step.content)
-            return []
-        if step.command == "rota daemon":
-            return alike(self._start_daemon(), str(self.home))
+            return ""
+        printed = self._start_daemon() if step.command == "rota daemon" else self._run(step.command)
+        printed = printed.replace(str(self.home), HOME_IN_DOCS).rstrip()
+        return re.sub(
+            rf"((?:\b[Bb]y|\bas|Created By:|Started By:) +){re.escape(getpass.getuser())}\b", r"\1you", printed
+        )
+
+    def _run(self, command: str) -> str:
         ended = subprocess.run(
-            ["/bin/bash", "-c", step.command],
+            ["/bin/bash", "-c", command],
             check=False,  # some examples fail on purpose
             cwd=self.folder,
             env=self._env,
@@ -107,7 +112,7 @@ class Terminal:
             text=True,
             timeout=60,
         )
-        return alike(ended.stdout or ended.stderr, str(self.home))
+        return ended.stdout or ended.stderr
 
     def _start_daemon(self) -> str:
         self.daemon = subprocess.Popen(
@@ -142,3 +147,19 @@ def terminal(folder: Path) -> Iterator[Terminal]:
         yield opened
     finally:
         opened.close()
+
+
+def refreshed(page: str, at_terminal: Terminal) -> str:
+    """`page` with what its commands print now, where that is not alike."""
+    for step in steps(page):
+        printed = at_terminal.type(step)
+        if step.command and alike(printed) != alike(step.promised):
+            typed = "$ " + step.command.replace("\n", "\n> ") + "\n"
+            page = page.replace(typed + step.promised.strip("\n"), typed + printed, 1)
+    return page
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        with tempfile.TemporaryDirectory(prefix="rota-docs-") as scratch, terminal(Path(scratch)) as opened:
+            Path(name).write_text(refreshed(Path(name).read_text(), opened))

@@ -96,6 +96,18 @@ async def test_ends_are_delivered_once_the_store_is_back(world: World, daemon: P
     assert await world.one("SELECT count(*) FROM outbox WHERE delivered_at IS NULL") == 0
 
 
+async def test_each_end_is_delivered_soon_after_it(world: World, daemon: Process) -> None:
+    await world.advance(60)
+    for step in ([], [a_command()]):
+        await world.trigger(daemon, **({"steps": step} if step else {}))
+    world.connector.live[0].ends(1)
+    await world.quiet()
+    await world.advance(0.25)
+    assert await world.sql("SELECT state, delivered_at FROM outbox") == [
+        ("succeeded", world.clock.now()), ("failed", world.clock.now()),
+    ]  # fmt: skip
+
+
 async def test_a_daemon_can_be_stopped_while_the_store_is_away(world: World, daemon: Process) -> None:
     await world.trigger(daemon, steps=[a_command()])
     await disk_full(world)

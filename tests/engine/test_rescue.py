@@ -55,6 +55,17 @@ async def test_output_that_nobody_had_stored_is_stored_by_the_next(world: World,
     assert item.data == b"said while nobody listened\n"
 
 
+async def test_output_that_cannot_be_stored_changes_no_verdict(world: World, daemon: Process) -> None:
+    run_id = await world.trigger(daemon, steps=[a_command()])
+    await world.kill(daemon)
+    world.connector.fates["att-1"] = Fate.LIVE
+    world.output.path.write_text("not a database any more" * 100)
+    second = await world.start("own_b")
+    child = await world.followed("att-1")
+    child.ends()
+    assert await world.over(second, run_id) == SUCCEEDED
+
+
 async def test_an_order_that_never_arrived_is_given_as_the_same_attempt(world: World, daemon: Process) -> None:
     run_id, _ = await world.make(owner="own_a", steps=[a_command()])
     await world.kill(daemon)

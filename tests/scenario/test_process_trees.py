@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 
 import pytest
 
@@ -23,45 +24,45 @@ TREES = {
 GRACE_SECONDS = 10
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a run of each tree ended: by tree, and for `replaced` with its successor."""
+
+    cancelled: dict[str, Run]
+    timed_out: dict[str, Run]
+    replaced: dict[str, tuple[Run, Run]]
+
+
 @pytest.fixture(scope="session")
-def cancelled(served: Home) -> dict[str, Run]:
-    """A run of each tree, cancelled in full flight: all at once, as one of them takes its whole grace."""
-    runs = {tree: served.run(f"shell: {command}") for tree, command in TREES.items()}
-    for run in runs.values():
+def ended(served: Home) -> Ended:
+    """Each tree ended in each way, all at once: what ignores TERM takes its whole grace, three times."""
+    cancelled = {tree: served.run(f"shell: {command}") for tree, command in TREES.items()}
+    timed_out = {tree: served.run(steps=[a_step(command, timeout_seconds=1)]) for tree, command in TREES.items()}
+    replaced = {tree: replace(served, number, command) for number, (tree, command) in enumerate(TREES.items())}
+    for run in cancelled.values():
         served.await_output(run, "begun")
         served.client.cancel_run(run)
-    return {tree: served.finished(run) for tree, run in runs.items()}
+    return Ended(
+        cancelled={tree: served.finished(run) for tree, run in cancelled.items()},
+        timed_out={tree: served.finished(run) for tree, run in timed_out.items()},
+        replaced={tree: (served.finished(one), served.finished(two)) for tree, (one, two) in replaced.items()},
+    )
 
 
-@pytest.fixture(scope="session")
-def timed_out(served: Home) -> dict[str, Run]:
-    """A run of each tree with a step that may take a second."""
-    runs = {
-        tree: served.run(
-            steps=[{"name": "tree", "action": "shell", "timeout_seconds": 1, "params": {"command": command}}]
-        )
-        for tree, command in TREES.items()
-    }
-    return {tree: served.finished(run) for tree, run in runs.items()}
+def a_step(command: str, **fields: object) -> dict[str, object]:
+    return {"name": "tree", "action": "shell", "params": {"command": command}, **fields}
 
 
-@pytest.fixture(scope="session")
-def replaced(served: Home) -> dict[str, tuple[Run, Run]]:
-    """Two runs of a `cancel_running` job for each tree: the second, which is over at once, replaces the first."""
-    pairs = {}
-    for number, (tree, command) in enumerate(TREES.items()):
-        served.client.create_job(
-            {
-                "name": f"replaced-{number}",
-                "triggers": [{"kind": "manual"}],
-                "do": f"shell: mkdir $TMPDIR/replaced-{number} 2>/dev/null || exit 0; {command}",
-                "overlap_policy": "cancel_running",
-            }
-        )
-        first = served.client.trigger_job(f"replaced-{number}")["id"]
-        served.await_output(first, "begun")
-        pairs[tree] = (first, served.client.trigger_job(f"replaced-{number}")["id"])
-    return {tree: (served.finished(first), served.finished(second)) for tree, (first, second) in pairs.items()}
+def replace(home: Home, number: int, command: str) -> tuple[str, str]:
+    """Two runs of a `cancel_running` job: the second, which is over at once, replaces the first."""
+    name = f"replaced-{number}"
+    do = f"shell: mkdir $TMPDIR/{name} 2>/dev/null || exit 0; {command}"
+    home.client.create_job(
+        {"name": name, "triggers": [{"kind": "manual"}], "do": do, "overlap_policy": "cancel_running"}
+    )
+    first = home.client.trigger_job(name)["id"]
+    home.await_output(first, "begun")
+    return first, home.client.trigger_job(name)["id"]
 
 
 def assert_nothing_is_left(home: Home, run: Run) -> None:
@@ -69,15 +70,15 @@ def assert_nothing_is_left(home: Home, run: Run) -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_a_cancelled_run_leaves_no_process(served: Home, cancelled: dict[str, Run], tree: str) -> None:
-    run = cancelled[tree]
+def test_a_cancelled_run_leaves_no_process(served: Home, ended: Ended, tree: str) -> None:
+    run = ended.cancelled[tree]
     assert (run["state"], run["reason"]) == ("cancelled", "user_cancelled")
     assert_nothing_is_left(served, run)
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_a_timed_out_step_leaves_no_process(served: Home, timed_out: dict[str, Run], tree: str) -> None:
-    run = timed_out[tree]
+def test_a_timed_out_step_leaves_no_process(served: Home, ended: Ended, tree: str) -> None:
+    run = ended.timed_out[tree]
     (target,) = run["targets"]
     assert (run["state"], target["reason"]) == ("timed_out", "step_timeout")
     assert_nothing_is_left(served, run)
@@ -85,9 +86,9 @@ def test_a_timed_out_step_leaves_no_process(served: Home, timed_out: dict[str, R
 
 @pytest.mark.parametrize("tree", TREES)
 def test_a_replaced_run_leaves_no_process_and_its_successor_starts_after_its_end(
-    served: Home, replaced: dict[str, tuple[Run, Run]], tree: str
+    served: Home, ended: Ended, tree: str
 ) -> None:
-    first, second = replaced[tree]
+    first, second = ended.replaced[tree]
     assert (first["state"], first["reason"]) == ("cancelled", "overlap_replaced")
     assert second["state"] == "succeeded"
     assert first["finished_at"] is not None
@@ -96,11 +97,9 @@ def test_a_replaced_run_leaves_no_process_and_its_successor_starts_after_its_end
     assert_nothing_is_left(served, first)
 
 
-def test_what_ignores_term_gets_its_grace_and_what_heeds_it_does_not_wait(
-    served: Home, cancelled: dict[str, Run]
-) -> None:
+def test_what_ignores_term_gets_its_grace_and_what_heeds_it_does_not_wait(ended: Ended) -> None:
     def seconds(tree: str) -> float:
-        return cancelled[tree]["duration_seconds"] or 0
+        return ended.cancelled[tree]["duration_seconds"] or 0
 
     assert seconds("ignores TERM") >= GRACE_SECONDS
     assert seconds("plain") < GRACE_SECONDS / 2

@@ -22,8 +22,9 @@ class Janitor:
         now = self._clock.now()
         if not self._days or now < self._next:
             return 0
+        gone = await self.sweep(before=now - self._days * DAY)
         self._next = now + DAY
-        return await self.sweep(before=now - self._days * DAY)
+        return gone
 
     async def sweep(self, *, before: Micros) -> int:
         gone = 0

@@ -53,7 +53,9 @@ class Planner:
         if planned.missing:
             await self._load(planned.missing)
             return batch
-        if planned.handled == batch:
+        is_behind = planned.handled == batch
+        self._worker.reporter.starts_first(is_behind)
+        if is_behind:
             return min(batch * 4, LARGEST_BATCH)
         await self._look_ahead(planned.next_fire)
         await self._sleep(planned.next_fire)

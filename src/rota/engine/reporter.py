@@ -14,6 +14,7 @@ from rota.storage.finishing import move_on, settle
 from rota.storage.work import Assignment, Report, Settled
 
 _RETRY_SECONDS = 1.0
+HELD_SECONDS = 0.25
 
 
 class Reporter:
@@ -40,6 +41,7 @@ class Reporter:
         self._waiting: list[tuple[int, asyncio.Future[Settled]]] = []
         self._wake = asyncio.Event()
         self._busy = False
+        self._held, self._released = False, asyncio.Event()
         self.something_waits = True  # as far as the last commit saw: another process may free what it waits for
 
     def add(self, report: Report) -> None:
@@ -58,6 +60,12 @@ class Reporter:
         """Look for work that waits, even if there is nothing to report."""
         self._wake.set()
 
+    def starts_first(self, held: bool) -> None:
+        """While `held`, verdicts wait for starts, each for a quarter of a second at most."""
+        self._held = held
+        if not held:
+            self._released.set()
+
     @property
     def is_idle(self) -> bool:
         return not self._pending and not self._busy
@@ -66,6 +74,9 @@ class Reporter:
         """Commit reports until cancelled. What cannot be written now is kept and tried again: a verdict is not lost."""
         while True:
             await self._wake.wait()
+            if self._held:
+                self._released.clear()
+                await self._clock.sleep(HELD_SECONDS, wake=self._released)
             self._wake.clear()
             reports, self._pending = self._pending, []
             waiting, self._waiting = self._waiting, []

@@ -193,7 +193,8 @@ def _decide(batch: _Batch, card: Card, due: _Due, instants: Sequence[Micros], *,
     for instant in instants:
         if card.refusal is not None:
             reason, message = card.refusal
-            _refuse(tx, card, due.trigger_id, _Refusal(reason, instant, instant, 1, None, message))
+            record_refusal(tx, request, due.trigger_id, reason, instant, instant, 1, None, message,
+                           before=card.timetable.prev(instant))  # fmt: skip
             continue
         drafted = batch.drafted.get(job_id, [])
         match on_overlap(request.overlap, due.unfinished + len(drafted)):
@@ -222,14 +223,13 @@ def _refuse(tx: Tx, card: Card, trigger_id: int, refusal: _Refusal) -> None:
 
 def record_refusal(
     tx: Tx, request: RunRequest, trigger_id: int | None, reason: Reason, first: Micros, last: Micros, count: int,
-    blocked_by: int | None, message: str | None,
+    blocked_by: int | None, message: str | None, *, before: Micros | None = None,
 ) -> None:  # fmt: skip
-    """Write the ledger row of a decision not to run. Skips in a row behind one same run grow one row into a span."""
-    if blocked_by is not None and trigger_id is not None:
-        grown = tx.driver.execute(
-            _PLAN.ledger_again, (last, tx.at, request.job_id, trigger_id, reason, blocked_by)
-        ).rowcount
-        if grown:
+    """Write the ledger row of a decision not to run, or let the last row grow into a span: by a skip behind the same
+    run, or by the instant right after the last one (that is `before`), refused for the same reason."""
+    if trigger_id is not None and (blocked_by is not None or before is not None):
+        same = (request.job_id, trigger_id, reason, blocked_by, message, before)
+        if tx.driver.execute(_PLAN.ledger_again, (last, tx.at, *same)).rowcount:
             return
     assert request.job_id is not None  # only jobs have policies that refuse
     record_span(

@@ -16,7 +16,7 @@ from rota.domain.policy import Missed, Overlap
 from rota.domain.step import Step
 from rota.domain.trigger.spec import CronTrigger, IntervalTrigger, ManualTrigger, OnceTrigger
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),

@@ -62,7 +62,7 @@ def test_of_equally_bad_ends_the_most_frequent_gives_the_reason() -> None:
 
 
 def test_when_all_that_started_crashed_the_run_is_cancelled_and_says_why() -> None:
-    rolled = roll_up(ends(X, X, reason=Reason.DAEMON_CRASHED) + [TargetEnd(C, Reason.USER_CANCELLED, 3)])
+    rolled = roll_up([*ends(X, X, reason=Reason.DAEMON_CRASHED), TargetEnd(C, Reason.USER_CANCELLED, 3)])
     assert (rolled.state, rolled.reason, rolled.message) == (
         RunState.CANCELLED, Reason.DAEMON_CRASHED, "daemon crashed during execution",
     )  # fmt: skip

@@ -31,7 +31,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: ledger_again
 UPDATE ledger SET last_nominal = ?, count = count + 1, at = ?
-WHERE id = (SELECT max(id) FROM ledger WHERE job_id = ?) AND trigger_id = ? AND reason = ? AND blocked_by = ?
+WHERE id = (SELECT max(id) FROM ledger WHERE job_id = ?) AND trigger_id = ? AND reason = ?
+  AND blocked_by IS ? AND message IS ? AND (blocked_by IS NOT NULL OR last_nominal = ?)
 
 -- name: next_fire
 SELECT min(fire_at) FROM due WHERE fire_at IS NOT NULL
