@@ -42,6 +42,10 @@ test: $(STAMP)
 soak: $(STAMP)
 	$(BIN)/pytest -q -n auto --dist worksteal -m "slow" --timeout 3600
 
+# The generated parts of the pages under docs/.
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
 

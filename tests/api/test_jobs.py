@@ -58,6 +58,7 @@ async def test_all_faults_of_a_body_are_told_at_once(rota: Rota) -> None:
     assert {fault["field"] for fault in answer.json["errors"]} == {
         "nme",
         "name",
+        "playbook",
         "do",
         "triggers[0].expression",
         "triggers[0].timezone",

@@ -14,6 +14,7 @@ from tests.docs.pages import PAGES, ROOT, name_of
 
 # The benchmarks' commands are run by tests/bench.
 WITH_CONSOLE = [page for page in PAGES if "```console" in page.read_text() and page.name != "benchmarks.md"]
+REFRESH = "python -m tests.docs.console"
 PATIENCE_SECONDS = 10.0
 _LOOKING = ("list", "show", "history", "why", "logs", "status")
 
@@ -31,7 +32,8 @@ def test_a_pages_commands_print_what_the_page_says(page: Path, at_terminal: Term
     if not any(step.command == "rota daemon" for step in todo):
         at_terminal.type(Step(command="rota daemon"))
     for step in todo:
-        assert _typed(at_terminal, step) == alike(step.promised), f"$ {step.command}"  # tests.docs.console mends it
+        printed = _typed(at_terminal, step)
+        assert printed == alike(step.promised), f"$ {step.command}; if that is meant: {REFRESH} {name_of(page)}"
 
 
 def _typed(at_terminal: Terminal, step: Step) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from rota.domain.errors import Unavailable
@@ -36,6 +40,16 @@ async def disk_full(world: World) -> None:
 
 async def space_again(world: World) -> None:
     await world.store.write(lambda tx: tx.driver.execute("PRAGMA max_page_count = 1000000").fetchall())
+
+
+@asynccontextmanager
+async def held_by_another(world: World) -> AsyncIterator[None]:
+    """Meanwhile another process holds the write lock, longer than anybody waits for it."""
+    await world.store.write(lambda tx: tx.driver.execute("PRAGMA busy_timeout = 0").fetchall())
+    other = sqlite3.connect(world.store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
 
 
 async def test_verdicts_wait_for_the_store_and_are_not_lost(world: World, daemon: Process) -> None:
@@ -85,21 +99,35 @@ async def test_a_run_asked_for_meanwhile_is_refused_as_a_whole(world: World, dae
 
 
 async def test_ends_are_delivered_once_the_store_is_back(world: World, daemon: Process) -> None:
-    run_id = await world.trigger(daemon)
-    await disk_full(world)
-    for _ in range(5):
+    await world.trigger(daemon)
+    async with held_by_another(world):
+        for _ in range(5):
+            await world.advance(1)
+    await world.advance(1)
+    await world.advance(1)
+    assert await world.sql("SELECT state FROM outbox WHERE delivered_at IS NOT NULL") == [("succeeded",)]
+
+
+async def test_nothing_is_lost_while_another_process_holds_the_store(world: World, daemon: Process) -> None:
+    await world.a_job()
+    daemon.launcher.jobs_changed()
+    run_id = await world.trigger(daemon, steps=[a_command("a"), a_command("b")])
+    async with held_by_another(world):
+        world.connector.live[0].ends()
+        for _ in range(90):
+            await world.advance(1)
+    for _ in range(2):
         await world.advance(1)
-    await space_again(world)
-    with daemon.events.watch(run_id):
-        await world.trigger(daemon)
-        await world.advance(1)
-    assert await world.one("SELECT count(*) FROM outbox WHERE delivered_at IS NULL") == 0
+    world.connector.live[0].ends()
+    await world.quiet()
+    assert await world.verdict(run_id) == SUCCEEDED
+    assert await world.runs("nominal", "nominal IS NOT NULL") == [NOON + MINUTE]
 
 
 async def test_each_end_is_delivered_soon_after_it(world: World, daemon: Process) -> None:
     await world.advance(60)
-    for step in ([], [a_command()]):
-        await world.trigger(daemon, **({"steps": step} if step else {}))
+    await world.trigger(daemon)
+    await world.trigger(daemon, steps=[a_command()])
     world.connector.live[0].ends(1)
     await world.quiet()
     await world.advance(0.25)
@@ -109,7 +137,16 @@ async def test_each_end_is_delivered_soon_after_it(world: World, daemon: Process
 
 
 async def test_a_daemon_can_be_stopped_while_the_store_is_away(world: World, daemon: Process) -> None:
-    await world.trigger(daemon, steps=[a_command()])
-    await disk_full(world)
-    await daemon.engine.stop("leave", grace_seconds=1)
-    await daemon.task
+    async with held_by_another(world):
+        await daemon.engine.stop("leave", grace_seconds=1)
+        await daemon.task
+
+
+async def test_a_daemon_that_cannot_record_the_cancels_of_its_shutdown_stops_all_the_same(
+    world: World, daemon: Process
+) -> None:
+    run_id = await world.trigger(daemon, steps=[a_command()])
+    async with held_by_another(world):
+        await daemon.engine.stop("cancel", grace_seconds=1)
+        await daemon.task
+    assert (await world.verdict(run_id))[0] is RunState.RUNNING  # for the next daemon to find out

@@ -156,7 +156,7 @@ async def test_after_unknown_only_an_idempotent_step_is_tried_again(world: World
 
 
 async def test_a_cancelled_run_is_not_tried_again_after_unknown(world: World, daemon: Process) -> None:
-    await world.trigger(daemon, steps=[a_command(idempotent=True, retry_delay_seconds=1.0)])
+    await world.trigger(daemon, steps=[a_command(idempotent=True, retry_delay_seconds=0.0)])
     await world.cancel(1)
     await world.kill(daemon)
     await world.start("own_b")

@@ -9,11 +9,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.keeper.keeper_world import ENVIRONMENT, Owner, World, an_order, living
 
 from rota.domain.errors import InvalidInput, NotFound
 from rota.keeper.client import Keeper
 from rota.keeper.orders import Ended, RunAs, Started, StartFailed
+from tests.keeper.keeper_world import ENVIRONMENT, Owner, World, an_order, living
 
 AS_ROOT = os.geteuid() == 0
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.keeper.keeper_world import Owner, World, an_order, gone, kill_9, living, pieces
 
 from rota.domain.errors import Conflict, NotFound, Unavailable
 from rota.keeper.client import Keeper
@@ -23,6 +22,7 @@ from rota.keeper.process.journal import line_of
 from rota.keeper.process.protocol import PROTO, encode
 from rota.keeper.records import OrderWriter
 from rota.keeper.remains import Remains
+from tests.keeper.keeper_world import Owner, World, an_order, gone, kill_9, living, pieces
 
 DeadOwner = Callable[[str, str], Awaitable[int]]
 

@@ -7,10 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.keeper.keeper_world import World
 
 from rota.domain.errors import NotFound
 from rota.keeper.process.ring import Output, Ring, read_ring
+from tests.keeper.keeper_world import World
 
 MEGABYTE = 1 << 20
 

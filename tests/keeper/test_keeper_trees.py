@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+
 from tests.keeper.keeper_world import World, an_order, gone, living
 
 SLEEP = "sleep 300"

@@ -113,7 +113,7 @@ class Definition:
 
     def trigger(self, zone: str) -> dict[str, Json]:
         """The trigger as the API takes it."""
-        if self.manual:
+        if self.manual or not self.rules:
             return {"kind": "manual"}
         if self.every:
             return {"kind": "interval", "every": self.every, "timezone": zone}
@@ -158,4 +158,7 @@ def in_flags(request: Callable[[], T]) -> T:
 def _in_flag(fault: FieldError) -> FieldError:
     words = fault.field.replace("[", ".").split(".")
     flag = next((_FLAGS[word] for word in reversed(words) if word in _FLAGS), fault.field)
-    return FieldError(field=flag, message=fault.message, expected=fault.expected, got=fault.got)
+    message = fault.message
+    if words[0] == "do" and len(words) > 1:  # a parameter within the text
+        flag, message = "--do", f"{'.'.join(words[1:])}: {message}"
+    return FieldError(field=flag, message=message, expected=fault.expected, got=fault.got)

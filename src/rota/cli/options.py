@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rota.domain.errors import FieldError, InvalidInput
+from rota.domain.errors import FieldError, InvalidInput, NotFound, RotaError
 from rota.domain.instant import SECOND, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,6 +71,20 @@ class Faults:
     def at_most_one(self, given: Sequence[str]) -> None:
         if len(given) > 1:
             self.add(given[-1], f"does not go with {' and '.join(given[:-1])}", expected="one of them")
+
+    def join(self, ask: Callable[[], object]) -> None:
+        """Add what a server says is wrong with the rest of the options, by the same names. What it says of an option
+        that is named already only follows from that."""
+        told = {fault.field for fault in self._errors}
+        try:
+            ask()
+        except (InvalidInput, NotFound) as error:
+            self._errors += [fault for fault in error.errors if fault.field not in told]
+        except RotaError:
+            pass  # there is none to ask; what was found here is told all the same
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
 
     def raise_any(self, *, hint: str = "") -> None:
         if self._errors:

@@ -28,9 +28,9 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
     def raise_any(self) -> None:
-        """Raise InvalidInput with all faults, else NotFound with all that is missing."""
+        """Raise InvalidInput with all that is wrong or missing, NotFound where things are only missing."""
         if self.faults:
-            raise InvalidInput.of(self.faults)
+            raise InvalidInput.of([*self.faults, *self.missing])
         if self.missing:
             raise NotFound("; ".join(map(str, self.missing)), errors=self.missing, hint=_where_to_look(self.missing))
 

@@ -84,7 +84,9 @@ def with_hint(error: InvalidInput) -> list[FieldError]:
     """The faults of an error that is about to be told among others; its hint ("did you mean …") stays with it."""
     if len(error.errors) == 1 and error.hint:
         (fault,) = error.errors
-        return [replace(fault, expected="; ".join(filter(None, [fault.expected, error.hint])))]
+        if not fault.expected:
+            return [replace(fault, message=f"{fault.message}; {error.hint}")]
+        return [replace(fault, expected=f"{fault.expected}; {error.hint}")]
     return list(error.errors)
 
 

@@ -247,9 +247,7 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
     if at > tx.at:
         return _of_job(tx, row, daemon)
     if at < row.created_at:
-        return _Answer(
-            about, "unknown", f"{name} did not exist at {when}: it was made at {_said(row.created_at)}", []
-        )
+        return _Answer(about, "unknown", f"{name} did not exist at {when}: it was made at {_said(row.created_at)}", [])
     lines = [f"{timing.name}: {describe(timing.rule)}" for timing in timings_of(tx, row.id) if timing.rule is not None]
     pending = [timing for timing in timings_of(tx, row.id) if timing.nominal is not None and timing.nominal <= at]
     if pending and not daemon.running:

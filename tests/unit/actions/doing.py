@@ -23,7 +23,14 @@ def a_context(
         variables=variables or {},
         registered=registered or {},
         host=host or {"name": "local", "os": "linux"},
-        run={"id": "run_1", "job": "nightly", "attempt": 1, "token": "a1", "due_at": "2026-03-01T02:00:00Z", "trigger": "cron"},
+        run={
+            "id": "run_1",
+            "job": "nightly",
+            "attempt": 1,
+            "token": "a1",
+            "due_at": "2026-03-01T02:00:00Z",
+            "trigger": "cron",
+        },
     )
 
 

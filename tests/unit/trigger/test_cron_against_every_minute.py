@@ -6,11 +6,11 @@ from random import Random
 from zoneinfo import available_timezones
 
 import pytest
-from tests.unit.trigger.minute_oracle import Meaning, Window, draw, transitions
 
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import SECOND
 from rota.domain.trigger.cron import cron_timetable
+from tests.unit.trigger.minute_oracle import Meaning, Window, draw, transitions
 
 HARD_ZONES = (
     "Africa/Cairo",  # changes at midnight, on a Friday

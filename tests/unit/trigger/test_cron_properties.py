@@ -11,7 +11,6 @@ import pytest
 from cronsim import CronSim
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.unit.trigger.minute_oracle import Meaning, draw
 
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import DAY, SECOND, from_micros, to_micros
@@ -19,6 +18,7 @@ from rota.domain.trigger.cron import cron_timetable
 from rota.domain.trigger.dialect import read_cron
 from rota.domain.trigger.explain import describe_cron
 from rota.domain.trigger.timetable import Timetable
+from tests.unit.trigger.minute_oracle import Meaning, draw
 
 ZONES = (
     *("UTC", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Beirut", "America/Havana"),

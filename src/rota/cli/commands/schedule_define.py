@@ -17,6 +17,7 @@ from rota.domain.errors import Conflict
 
 if TYPE_CHECKING:
     from rota.client.api import Client
+    from rota.domain.step import Json
     from rota.usecases.shapes import Changed, Job
 
 _EXAMPLE = 'rota schedule create --name daily-backup --cron "0 2 * * *" --playbook backup --target all'
@@ -35,8 +36,11 @@ def create(session: Session, /, name: str | None, **options: Any) -> None:
     typed, faults = Definition(**options), Faults()
     typed.check_complete(name, faults)
     body = typed.body(name, faults)
-    faults.raise_any(hint=_EXAMPLE)
+    is_something_typed = bool(body or typed.rules or typed.timezone)
     body["triggers"] = [typed.trigger(_zone(session, typed.timezone))]
+    if faults and is_something_typed:
+        faults.join(lambda: _judged(session, body))
+    faults.raise_any(hint=_EXAMPLE)
     with session.client(may_create=not typed.dry_run) as client:
         job = in_flags(lambda: client.create_job(body, dry_run=typed.dry_run))
         emit(session, job, people=lambda: _tell_created(job, dry_run=typed.dry_run))
@@ -66,7 +70,9 @@ def update(session: Session, /, name: str, new_name: str | None, unset: Sequence
         body["vars"] = {**(variables if isinstance(variables, dict) else {}), **dict.fromkeys(unset)}
     if not (body or typed.rules or typed.timezone):
         faults.add("", "nothing to change", expected="an option that names what to change")
-    faults.raise_any(hint=f'such as: rota schedule update {name} --cron "30 1 * * *"')
+    hint = f'such as: rota schedule update {name} --cron "30 1 * * *"'
+    if not (body or typed.rules or typed.timezone):
+        faults.raise_any(hint=hint)
     with session.client() as client:
         version = None
         if typed.rules:
@@ -75,8 +81,18 @@ def update(session: Session, /, name: str, new_name: str | None, unset: Sequence
             body["triggers"] = [typed.trigger(typed.timezone or _zone_of(job) or _zone(session, None))]
         elif typed.timezone:
             body["timezone"] = typed.timezone
+        if faults:
+            faults.join(lambda: in_flags(lambda: client.update_job(name, body, dry_run=True)))
+        faults.raise_any(hint=hint)
         changed = in_flags(lambda: client.update_job(name, body, version=version, dry_run=typed.dry_run))
     emit(session, changed, people=lambda: _tell_changed(changed, dry_run=typed.dry_run))
+
+
+def _judged(session: Session, body: dict[str, Json]) -> Job:
+    """What the server thinks of a schedule whose options are not all there: stand-ins take the place of what is not."""
+    work: dict[str, Json] = {} if body.keys() & {"playbook", "do"} else {"do": "noop"}
+    with session.client() as client:
+        return in_flags(lambda: client.create_job({"name": "stand-in", **work, **body}, dry_run=True))
 
 
 def _zone(session: Session, typed: str | None) -> str:
