@@ -74,15 +74,26 @@ async def test_an_unknown_key_is_answered_with_the_one_that_was_meant(rota: Rota
     answer = await rota.api.post("/jobs", {"name": "a", "do": "noop", "discription": "x"})
     (fault,) = answer.json["errors"]
     assert fault["field"] == "discription"
-    assert 'did you mean "description"?' in fault["message"]
+    assert fault["hint"] == 'did you mean "description"?'
 
 
 async def test_an_unknown_key_within_a_trigger_is_found_too(rota: Rota) -> None:
     answer = await rota.api.post(
         "/jobs", {"name": "a", "do": "noop", "triggers": [{"kind": "cron", "expresion": "0 2 * * *"}]}
     )
-    fields = {fault["field"]: fault["message"] for fault in answer.json["errors"]}
-    assert 'did you mean "expression"?' in fields["triggers[0].expresion"]
+    fields = {fault["field"]: fault["hint"] for fault in answer.json["errors"]}
+    assert fields["triggers[0].expresion"] == 'did you mean "expression"?'
+
+
+async def test_each_of_several_faults_keeps_its_own_hint(rota: Rota) -> None:
+    triggers = [{"kind": "cron", "expression": "0 0 30 2 *", "timezone": "Zurich"}]
+    answer = await rota.api.post("/jobs", {"name": "a", "playbook": "no", "target": "grp:web", "triggers": triggers})
+    assert {fault["field"]: (fault["expected"].split()[0], fault["hint"]) for fault in answer.json["errors"]} == {
+        "triggers[0].expression": ("a", 'try: rota jobs preview --cron "0 0 29 2 *"'),
+        "triggers[0].timezone": ("an", 'did you mean "Europe/Zurich"?'),
+        "target": ("one", 'did you mean "group"?'),
+        "playbook": ("", ""),
+    }
 
 
 async def test_wrong_words_are_told_before_missing_things(rota: Rota) -> None:

@@ -46,7 +46,7 @@ async def test_an_unknown_parameter_is_a_fault_with_a_near_name(rota: Rota) -> N
     answer = await rota.api.get("/jobs", feilds="list")
     (fault,) = answer.json["errors"]
     assert fault["field"] == "feilds"
-    assert 'did you mean "fields"?' in fault["message"]
+    assert fault["hint"] == 'did you mean "fields"?'
 
 
 async def test_all_faulty_parameters_are_told_at_once(rota: Rota) -> None:

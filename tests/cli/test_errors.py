@@ -37,6 +37,35 @@ def test_each_kind_of_error_has_its_exit_code(daemon: Canned, status: int, code:
     assert ("req-7" if code == "internal" else "Hint: do this") in done.stderr
 
 
+def test_a_hint_is_no_expectation_and_has_a_line_of_its_own(home: Path) -> None:
+    done = rota("schedule", "preview", "--cron", "0 0 30 2 *", home=home / "none")
+    assert done.returncode == 6  # looking makes no instance
+    (home / "new").mkdir()
+    rota("hosts", "add", "web-1", home=home / "new")
+    done = rota("schedule", "preview", "--cron", "0 0 30 2 *", home=home / "new")
+    assert done.stderr.splitlines() == [
+        "Error: cron: never fires: Feb has no day 30 (expected a date that exists)",
+        'Hint: try: rota jobs preview --cron "0 0 29 2 *"',
+    ]
+
+
+def test_each_of_several_faults_has_its_hint_below_it(daemon: Canned) -> None:
+    faults = [
+        {"field": "triggers[0].expression", "message": 'hour "25"', "expected": "0-23", "hint": "try this"},
+        {"field": "name", "message": "is empty", "expected": "letters"},
+    ]
+    problem = {"code": "invalid_input", "message": "two", "hint": "look there", "errors": faults}
+    daemon.on("POST", "/jobs", (422, problem))
+    done = daemon.rota("schedule", "create", "--name", "x", "--cron", "0 25 * * *", "--do", "noop")
+    assert done.stderr.splitlines() == [
+        "Error: 2 things are wrong",
+        '  --cron: hour "25" (expected 0-23)',
+        "    Hint: try this",
+        "  --name: is empty (expected letters)",
+        "Hint: look there",
+    ]
+
+
 def test_a_command_close_to_one_is_guessed(home: Path) -> None:
     done = rota("schedule", "lst", home=home)
     assert done.returncode == 2

@@ -40,14 +40,14 @@ def test_every_fault_of_an_input_comes_through() -> None:
             message="two",
             errors=[
                 {"field": "name", "message": "taken", "expected": "another", "got": "x"},
-                {"field": "enabled", "message": "is 3", "expected": None, "got": 3},
+                {"field": "enabled", "message": "is 3", "expected": None, "got": 3, "hint": "say true"},
             ],
         )
     )
     assert isinstance(error, InvalidInput)
     assert error.errors == (
         FieldError(field="name", message="taken", expected="another", got="x"),
-        FieldError(field="enabled", message="is 3", got="3"),
+        FieldError(field="enabled", message="is 3", got="3", hint="say true"),
     )
 
 

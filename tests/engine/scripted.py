@@ -131,7 +131,8 @@ class ScriptedConnector:
     def fate(self, token: str) -> Fate | None:
         return self.fates.get(token)
 
-    async def adopt(self, is_dead: Callable[[str], bool]) -> None: ...
+    async def adopt(self, is_dead: Callable[[str], bool]) -> set[str]:
+        return set()
 
     async def tidy(self) -> None: ...
 

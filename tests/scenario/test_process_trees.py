@@ -138,7 +138,9 @@ def test_a_process_left_behind_that_holds_stdout_does_not_hold_up_the_run(served
 
 
 def test_cancelling_a_schedule_cancels_its_unfinished_runs(served: Home) -> None:
-    served.client.create_job({"name": "endless", "triggers": [{"kind": "manual"}], "do": "shell: echo begun; sleep 300"})
+    served.client.create_job(
+        {"name": "endless", "triggers": [{"kind": "manual"}], "do": "shell: echo begun; sleep 300"}
+    )
     run = served.client.trigger_job("endless")["id"]
     served.await_output(run, "begun")
     assert served.rota("schedule", "cancel", "endless").code == 0

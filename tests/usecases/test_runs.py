@@ -32,7 +32,7 @@ async def test_runs_are_listed_newest_first_and_by_job_and_state(rota: Rota) -> 
 
 async def test_an_unknown_state_is_a_fault_with_a_near_name(rota: Rota) -> None:
     answer = await rota.api.get("/runs", state="queud")
-    assert 'did you mean "queued"?' in answer.json["errors"][0]["message"]
+    assert 'did you mean "queued"?' in answer.json["errors"][0]["hint"]
 
 
 async def test_runs_come_in_pages(rota: Rota) -> None:

@@ -47,5 +47,5 @@ def _unknown(text: str, word: str) -> InvalidInput:
     """Text without a known kind is refused: a typo must not become a command."""
     expected = f"a kind and a colon: {' '.join(KINDS)}"
     hint = near(word, KINDS) or f"--do 'shell: {text}'"
-    fault = FieldError(field="--do", message=f'"{word}" is no action kind', expected=expected, got=text[:80])
-    return InvalidInput.of([fault], hint=hint)
+    message = f'"{word}" is no action kind'
+    return InvalidInput.of([FieldError(field="--do", message=message, expected=expected, got=text[:80], hint=hint)])

@@ -55,8 +55,8 @@ def check(kind: str, params: Mapping[str, Json], *, where: str = "params") -> li
     `where` begins each fault's field: `params.command`.
     """
     if kind not in KINDS:
-        message = "; ".join(filter(None, [f'no action kind "{kind}"', near(kind, KINDS)]))
-        return [FieldError(field=where, message=message, expected="one of " + " ".join(KINDS))]
+        message = f'no action kind "{kind}"'
+        return [FieldError(field=where, message=message, expected="one of " + " ".join(KINDS), hint=near(kind, KINDS))]
     spec = KINDS[kind]
     faults = type_faults(spec, params, rendered=False)
     faulty = {fault.field for fault in faults}
@@ -144,16 +144,15 @@ def _fault(spec: ActionSpec[Any], detail: ErrorDetails) -> FieldError:
     kind, path = detail["type"], _path(detail["loc"])
     message = _MESSAGES.get(kind) or detail["msg"].removeprefix("Value error, ")
     described = {field.alias or name: field.description or "" for name, field in spec.params.model_fields.items()}
-    expected = described.get(path, "")
+    expected, hint = described.get(path, ""), ""
     if kind == "extra_forbidden":
-        name = str(detail["loc"][-1])
-        message = "; ".join(filter(None, [message, near(name, described)]))
+        hint = near(str(detail["loc"][-1]), described)
         expected = f"one of {' '.join(described)}" if described else "no parameters"
     elif kind in ("literal_error", "string_pattern_mismatch") and not expected:
         context = detail.get("ctx", {})
         expected = str(context.get("expected") or context.get("pattern") or "")
     got = "" if kind in ("missing", "extra_forbidden") else repr(detail["input"])[:80]
-    return FieldError(field=path, message=message, expected=expected, got=got)
+    return FieldError(field=path, message=message, expected=expected, got=got, hint=hint)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -174,9 +174,7 @@ def fault_of(model: type[BaseModel] | None, detail: ErrorDetails, *, skip: int =
     match kind:
         case "extra_forbidden":
             known = known_fields(model, path[:-1])
-            return FieldError(
-                field=field, message=unknown("is not known here", str(path[-1]), known), expected=one_of(known)
-            )
+            return unknown(field, "is not known here", str(path[-1]), known)
         case "enum" | "literal_error":
             return FieldError(field=field, message=f"{got} is not known", expected=str(context["expected"]), got=got)
         case "json_invalid":
@@ -193,14 +191,10 @@ def fault_of(model: type[BaseModel] | None, detail: ErrorDetails, *, skip: int =
             )
 
 
-def unknown(message: str, word: str, known: Collection[str]) -> str:
-    """`message`, and the name that was probably meant."""
-    meant = near(word, known)
-    return f"{message}; {meant}" if meant else message
-
-
-def one_of(known: Collection[str]) -> str:
-    return "one of " + " ".join(sorted(known)) if known else "none"
+def unknown(field: str, message: str, word: str, known: Collection[str]) -> FieldError:
+    """The fault of a `word` that is none of `known`, and the one that was probably meant."""
+    expected = "one of " + " ".join(sorted(known)) if known else "none"
+    return FieldError(field=field, message=message, expected=expected, hint=near(word, known))
 
 
 def known_fields(model: type[BaseModel] | None, path: list[int | str]) -> list[str]:

@@ -13,7 +13,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from rota.api.bodies import Reads, one_of, read_bytes, unknown
+from rota.api.bodies import Reads, read_bytes, unknown
 from rota.api.problems import problem
 from rota.domain.authorize import Principal
 from rota.domain.errors import FieldError, InvalidInput, Refused, RotaError
@@ -105,9 +105,7 @@ class Route(APIRoute):
 
 def _refuse_unknown(request: Request, known: set[str]) -> None:
     faults = [
-        FieldError(field=name, message=unknown("is not a parameter here", name, known), expected=one_of(known))
-        for name in request.query_params
-        if name not in known
+        unknown(name, "is not a parameter here", name, known) for name in request.query_params if name not in known
     ]
     if faults:
         raise InvalidInput.of(faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -116,6 +117,4 @@ def _instant(text: str) -> int:
     try:
         return parse_rfc3339(text)
     except InvalidInput as error:
-        raise InvalidInput.of(
-            [FieldError(field="at", message=error.happened, expected=error.expected, got=text)], hint=error.hint
-        ) from error
+        raise InvalidInput.of(replace(fault, got=text) for fault in error.as_faults("at")) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -161,4 +161,4 @@ def _in_flag(fault: FieldError) -> FieldError:
     message = fault.message
     if words[0] == "do" and len(words) > 1:  # a parameter within the text
         flag, message = "--do", f"{'.'.join(words[1:])}: {message}"
-    return FieldError(field=flag, message=message, expected=fault.expected, got=fault.got)
+    return replace(fault, field=flag, message=message)

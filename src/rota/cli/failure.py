@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -20,9 +19,6 @@ from rota.domain.errors import (
     Skipped,
     Unavailable,
 )
-
-if TYPE_CHECKING:
-    pass
 
 USAGE = 2
 INTERNAL = 70
@@ -61,13 +57,20 @@ def report(error: BaseException) -> int:
 def words_of(error: RotaError) -> tuple[list[str], list[str]]:
     """What happened, line by line, and what to do next. Every fault is named, once."""
     faults = [fault for fault in getattr(error, "errors", ()) if isinstance(fault, FieldError)]
+    hints = [error.hint] if error.hint else []
     if len(faults) > 1:
-        lines = [f"{len(faults)} things are wrong", *(f"  {fault}" for fault in faults)]
-    elif faults:
-        lines = [str(faults[0])]
-    else:
-        lines = [error.happened + (f" (expected {error.expected})" if error.expected else "")]
-    return lines, [error.hint] if error.hint else []
+        return [f"{len(faults)} things are wrong", *_several(faults)], hints
+    if faults:
+        return [faults[0].said], list(dict.fromkeys(filter(None, [faults[0].hint, *hints])))
+    return [error.happened + (f" (expected {error.expected})" if error.expected else "")], hints
+
+
+def _several(faults: Sequence[FieldError]) -> Iterator[str]:
+    """A line for each, and its hint below it."""
+    for fault in faults:
+        yield f"  {fault.said}"
+        if fault.hint:
+            yield f"    Hint: {fault.hint}"
 
 
 def _exit_code(error: RotaError) -> int:

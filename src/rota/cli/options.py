@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
@@ -60,7 +61,7 @@ class Faults:
         try:
             return parse_duration(text) / SECOND
         except InvalidInput as error:
-            self.add(option, error.happened, expected=error.expected, got=text)
+            self._errors += [replace(fault, got=text) for fault in error.as_faults(option)]
             return None
 
     def truth(self, option: str, text: str | None) -> bool | None:

@@ -33,6 +33,7 @@ class _Fault(TypedDict, total=False):
     message: str
     expected: str | None
     got: object
+    hint: str | None
 
 
 class _Problem(TypedDict, total=False):
@@ -97,4 +98,5 @@ def _field_error(fault: _Fault) -> FieldError:
         message=fault.get("message", ""),
         expected=fault.get("expected") or "",
         got="" if got is None else str(got),
+        hint=fault.get("hint") or "",
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class RotaError(Exception):
@@ -29,16 +29,25 @@ class RotaError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """One fault of one field. `field` is a dotted path as the user wrote it (`steps[2].path`, `--cron`)."""
+    """One fault of one field. `field` is a dotted path as the user wrote it (`steps[2].path`, `--cron`).
+
+    `expected` says what the field may hold, `hint` what to type in its place (`did you mean "web"?`).
+    """
 
     field: str
     message: str
     expected: str = ""
     got: str = ""
+    hint: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> str:
+        """What is wrong and what was expected; the hint has a line of its own where there are lines."""
         text = f"{self.field}: {self.message}" if self.field else self.message
         return f"{text} (expected {self.expected})" if self.expected else text
+
+    def __str__(self) -> str:
+        return f"{self.said}; {self.hint}" if self.hint else self.said
 
 
 class InvalidInput(RotaError):
@@ -52,9 +61,20 @@ class InvalidInput(RotaError):
 
     @classmethod
     def of(cls, errors: Iterable[FieldError], *, hint: str = "") -> InvalidInput:
-        """Gather faults into one error whose text names them all."""
+        """Gather faults into one error whose text names them all. The hint of a single fault is the error's."""
         faults = tuple(errors)
+        if len(faults) == 1:
+            return cls(faults[0].said, errors=faults, hint=hint or faults[0].hint)
         return cls("; ".join(map(str, faults)), errors=faults, hint=hint)
+
+    def as_faults(self, field: str = "") -> tuple[FieldError, ...]:
+        """This error as it is told among others: of its own fields, or all of it of `field`. Its hint stays with it."""
+        found = self.errors or (FieldError(field=field, message=self.happened, expected=self.expected),)
+        if field:
+            found = tuple(replace(fault, field=field) for fault in found)
+        if self.hint and not any(fault.hint for fault in found):
+            found = (*found[:-1], replace(found[-1], hint=self.hint))
+        return found
 
 
 class NotFound(RotaError):

@@ -89,8 +89,9 @@ def missing_variables(playbook: Playbook, job_vars: Mapping[str, Json]) -> list[
     return [
         FieldError(
             field=f"vars.{name}",
-            message="; ".join(filter(None, [f"missing variable, needed by {', '.join(fields)}", near(name, known)])),
+            message=f"missing variable, needed by {', '.join(fields)}",
             expected=f"--var {name}=…",
+            hint=near(name, known),
         )
         for name, fields in wanted.items()
         if fields
@@ -302,11 +303,10 @@ class _Parser:
     def _unknown_keys(self, item: Mapping[str, Json], known: tuple[str, ...], where: str) -> None:
         for key in item:
             if key not in known:
-                message = "; ".join(filter(None, ["is not known", near(key, known)]))
-                self._fault(f"{where}{key}", message, "one of " + " ".join(known))
+                self._fault(f"{where}{key}", "is not known", "one of " + " ".join(known), hint=near(key, known))
 
-    def _fault(self, where: str, message: str, expected: str = "", got: str = "") -> None:
-        self.faults.append(FieldError(field=where, message=message, expected=expected, got=got))
+    def _fault(self, where: str, message: str, expected: str = "", got: str = "", hint: str = "") -> None:
+        self.faults.append(FieldError(field=where, message=message, expected=expected, got=got, hint=hint))
 
 
 _NAMES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}

@@ -129,9 +129,7 @@ def require_known(selector: Selector, hosts: Iterable[str], groups: Iterable[str
     faults = [_missing("host", name, known_hosts, field) for name in sorted(named.hosts - known_hosts)]
     faults += [_missing("group", name, known_groups, field) for name in sorted(named.groups - known_groups)]
     if faults:
-        raise NotFound(
-            "; ".join(fault.message for fault in faults), errors=faults, hint="see: rota hosts list, rota groups list"
-        )
+        raise NotFound("; ".join(map(str, faults)), errors=faults, hint="see: rota hosts list, rota groups list")
 
 
 def resolve(
@@ -249,28 +247,30 @@ class _Parser:
         try:
             compile_pattern(regex)
         except InvalidInput as error:
-            expected = "; ".join(filter(None, [error.expected, error.hint]))
-            self._faults.append(FieldError(field=self._field, message=error.happened, expected=expected))
+            self._faults += error.as_faults(self._field)
         return Pattern(regex)
 
     def _unknown(self, word: str, kind: str) -> FieldError:
         if kind:
             return FieldError(
                 field=self._field,
-                message=f'unknown selector "{_cut(kind)}:" {near(kind, KINDS)}'.rstrip(),
+                message=f'unknown selector "{_cut(kind)}:"',
                 expected="one of all " + " ".join(f"{known}:" for known in KINDS) + " ~",
                 got=_cut(word),
+                hint=near(kind, KINDS),
             )
+        hint = ""
         if word.startswith("@") or word == "-":
             message = f'"{_cut(word)}" is read by the command line only, and stands alone'
         elif word.lower() == "all":
-            message = f'"{word}" is not known: did you mean all?'
+            message, hint = f'"{word}" is not known', "did you mean all?"
         elif NAME.fullmatch(word) is None:
             message = f'"{_cut(word)}" is not known'
         else:
             # A bare word could be a host, a group or a tag; guessing wrong would run on the wrong machines.
-            message = f'"{_cut(word)}" does not say what it is: did you mean host:{_cut(word)}?'
-        return FieldError(field=self._field, message=message, expected="host: group: tag: site: os:", got=_cut(word))
+            message, hint = f'"{_cut(word)}" does not say what it is', f"did you mean host:{_cut(word)}?"
+        expected = "host: group: tag: site: os:"
+        return FieldError(field=self._field, message=message, expected=expected, got=_cut(word), hint=hint)
 
     def _take(self, end_of: Callable[[str, int], int]) -> str:
         """Take the word or pattern that begins here."""
@@ -430,8 +430,8 @@ def _is_selector(line: str) -> bool:
 
 
 def _missing(kind: str, name: str, known: Iterable[str], field: str) -> FieldError:
-    message = f"{kind} {name} does not exist {near(name, known)}".rstrip()
-    return FieldError(field=field, message=message, got=f"{kind}:{name}")
+    message = f"{kind} {name} does not exist"
+    return FieldError(field=field, message=message, got=f"{kind}:{name}", hint=near(name, known))
 
 
 def _cut(text: str) -> str:

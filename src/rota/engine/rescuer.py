@@ -40,10 +40,11 @@ class Rescuer:
     ) -> None:
         self._store, self._plans, self._connector, self._worker = store, plans, connector, worker
         self._owner, self._dead_of, self._has_dead, self._swept = owner, dead_of, has_dead, swept
+        self._unfinished = False
 
     async def sweep_if_needed(self) -> None:
         """Sweep if an owner died lately; costs a look at a folder otherwise."""
-        if self._has_dead():
+        if self._has_dead() or self._unfinished:
             await self.sweep()
             self._swept()
 
@@ -53,9 +54,12 @@ class Rescuer:
         dead = list(self._dead_of(owners))
         if not dead:
             return 0
-        await self._connector.adopt(lambda owner: bool(self._dead_of([owner])))
+        silent = await self._connector.adopt(lambda owner: bool(self._dead_of([owner])))
+        self._unfinished = bool(silent)
         count = 0
         for owner in dead:
+            if owner in silent:
+                continue  # its keeper lives and does not answer: asked again at the next sweep
             rescued = await self._store.write(lambda tx, owner=owner: take_over(tx, owner, self._owner))  # type: ignore[misc]
             for one in rescued:
                 await self._go_on(one)

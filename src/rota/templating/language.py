@@ -309,12 +309,12 @@ class _Walk:
                 if name == "raw":
                     self._fault(node, "`raw` stands only at the end", "{{ … | raw }}")
                 elif name not in FILTERS:
-                    self._fault(node, *_unknown("filter", name, FILTERS))
+                    self._unknown(node, "filter", name, FILTERS)
                 elif name == "default" and node.node is not None:
                     self.optional |= set(_spelled(node.node))
             case nodes.Test(name=name):
                 if name not in TESTS:
-                    self._fault(node, *_unknown("test", name, TESTS))
+                    self._unknown(node, "test", name, TESTS)
                 elif name in ("defined", "undefined"):
                     self.optional |= set(_spelled(node.node))
 
@@ -322,15 +322,13 @@ class _Walk:
         message, expected = _INSTEAD.get(type(node), (f"`{type(node).__name__.lower()}` is not allowed", ""))
         self._fault(node, message, expected)
 
-    def _fault(self, node: nodes.Node, message: str, expected: str = "") -> None:
+    def _unknown(self, node: nodes.Node, what: str, name: str, known: Iterable[str]) -> None:
+        words = sorted(word for word in known if word.isalpha())
+        self._fault(node, f"there is no {what} `{name}`", " ".join(words), hint=near(name, words))
+
+    def _fault(self, node: nodes.Node, message: str, expected: str = "", hint: str = "") -> None:
         line = f" (line {node.lineno})" if (node.lineno or 1) > 1 else ""  # some of Jinja's nodes have none
-        self.faults.append(FieldError(field="", message=message + line, expected=expected))
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
-    words = sorted(word for word in known if word.isalpha())
-    message = "; ".join(filter(None, [f"there is no {what} `{name}`", near(name, words)]))
-    return message, " ".join(words)
+        self.faults.append(FieldError(field="", message=message + line, expected=expected, hint=hint))
 
 
 def _spelled(node: nodes.Node) -> Iterator[str]:

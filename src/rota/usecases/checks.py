@@ -86,9 +86,8 @@ def _look_at_work(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str], f
         item = library.find_playbook(tx, name)
         if item is None:
             complete = False
-            meant = near(name, library.playbook_names(tx))
-            message = f'there is no playbook "{name}"' + (f"; {meant}" if meant else "")
-            found.missing.append(FieldError(field="playbook", message=message, got=name))
+            message, meant = f'there is no playbook "{name}"', near(name, library.playbook_names(tx))
+            found.missing.append(FieldError(field="playbook", message=message, got=name, hint=meant))
             continue
         playbook = parsed(item.text)
         given |= playbook.vars
@@ -97,7 +96,7 @@ def _look_at_work(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str], f
         try:
             expand(tx, steps, variables)
         except InvalidInput as error:
-            found.faults.append(FieldError(field="vars", message=error.happened, expected=error.expected))
+            found.faults += error.as_faults("vars")
     found.faults += _unresolved(steps, given)
 
 
@@ -120,7 +119,8 @@ def _unresolved(steps: Sequence[Step], given: Mapping[str, str]) -> list[FieldEr
         FieldError(
             field=f"vars.{name}",
             message=f"missing variable, needed by {', '.join(dict.fromkeys(fields))}",
-            expected=near(name, known) or f"--var {name}=…",
+            expected=f"--var {name}=…",
+            hint=near(name, known),
         )
         for name, fields in wanted.items()
     ]
@@ -130,7 +130,7 @@ def _look_at_target(tx: Tx, target: str, found: Findings) -> None:
     try:
         selector = parse(target)
     except InvalidInput as error:
-        found.faults += error.errors or [FieldError(field="target", message=error.happened, expected=error.expected)]
+        found.faults += error.as_faults("target")
         return
     known = inventory.load(tx)
     try:

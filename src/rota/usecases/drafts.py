@@ -16,7 +16,7 @@ from rota.domain.instant import Micros
 from rota.domain.job import JobSpec
 from rota.domain.policy import Missed, Overlap
 from rota.domain.step import Step
-from rota.usecases.triggers import TriggerDraft, in_zone, passed_faults, read_triggers, with_hint
+from rota.usecases.triggers import TriggerDraft, in_zone, passed_faults, read_triggers
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class WorkDraft:
             try:
                 return (parse_do(self.do),)
             except InvalidInput as error:
-                faults += [replace(fault, field=fault.field.replace("--do", "do", 1)) for fault in with_hint(error)]
+                faults += [replace(fault, field=fault.field.replace("--do", "do", 1)) for fault in error.as_faults()]
                 return ()
         return _named(self.steps or ())
 
@@ -101,7 +101,7 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> tuple[JobSpec, list
         try:
             triggers = in_zone(old.triggers, zone)
         except InvalidInput as error:
-            faults += with_hint(error)
+            faults += error.as_faults()
     if triggers != old.triggers:
         faults += passed_faults(triggers, now=now)
     variables: dict[str, str] = dict(old.variables)

@@ -66,8 +66,7 @@ async def validate(ctx: Context, principal: Principal, text: str) -> shapes.Vali
     try:
         read_playbook(text)
     except InvalidInput as error:
-        errors = error.errors or (FieldError(field="", message=error.happened, expected=error.expected),)
-        return {"valid": False, "errors": list(map(resources.fault, errors))}
+        return {"valid": False, "errors": list(map(resources.fault, error.as_faults()))}
     return {"valid": True, "errors": []}
 
 
@@ -172,7 +171,7 @@ def _read_file(path: Path) -> _File:
     except UnicodeDecodeError:
         return _File(faults=("is not UTF-8 text",))
     except InvalidInput as error:
-        return _File(faults=tuple(map(str, error.errors)) or (error.happened,))
+        return _File(faults=tuple(map(str, error.as_faults())))
 
 
 @dataclass(slots=True)

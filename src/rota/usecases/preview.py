@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import FieldError, InvalidInput
 from rota.domain.trigger.explain import describe
@@ -46,4 +48,4 @@ async def preview(
 
 def _as_typed(fault: FieldError) -> FieldError:
     name = fault.field.removeprefix("triggers[0].")
-    return FieldError(field=_FIELDS.get(name, name), message=fault.message, expected=fault.expected, got=fault.got)
+    return replace(fault, field=_FIELDS.get(name, name))

@@ -43,7 +43,13 @@ def instant(at: Micros | None) -> str | None:
 
 
 def fault(error: FieldError) -> shapes.Fault:
-    return {"field": error.field, "message": error.message, "expected": error.expected, "got": error.got}
+    return {
+        "field": error.field,
+        "message": error.message,
+        "expected": error.expected,
+        "got": error.got,
+        "hint": error.hint,
+    }
 
 
 def daemon(info: DaemonInfo) -> shapes.Daemon:

@@ -281,9 +281,10 @@ def _states(text: str | None) -> list[str]:
     faults = [
         FieldError(
             field="state",
-            message=f'"{word[:40]}" is no state of a run' + (f"; {meant}" if (meant := near(word, known)) else ""),
+            message=f'"{word[:40]}" is no state of a run',
             expected="one of " + " ".join(known),
             got=word[:40],
+            hint=near(word, known),
         )
         for word in words
         if word not in known

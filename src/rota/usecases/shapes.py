@@ -356,6 +356,7 @@ class Fault(TypedDict):
     message: str
     expected: str
     got: str
+    hint: str
 
 
 class Validation(TypedDict):

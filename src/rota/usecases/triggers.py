@@ -61,7 +61,7 @@ def read_triggers(
         try:
             rule = _read(draft, known.get(name), now=now, timezone=timezone, path=path)
         except InvalidInput as error:
-            faults += [_in_api_words(fault, draft) for fault in with_hint(error)]
+            faults += [_in_api_words(fault, draft) for fault in error.as_faults()]
             continue
         found.append(NamedTrigger(name=name, rule=rule))
     return tuple(found)
@@ -72,22 +72,11 @@ def in_zone(triggers: Sequence[NamedTrigger], timezone: str) -> tuple[NamedTrigg
     try:
         zone = parse_zone(timezone)
     except InvalidInput as error:
-        fault = FieldError(field="timezone", message=error.happened, expected=error.expected)
-        raise InvalidInput.of([fault], hint=error.hint) from error
+        raise InvalidInput.of(error.as_faults("timezone")) from error
     return tuple(
         named if isinstance(named.rule, ManualTrigger) else replace(named, rule=replace(named.rule, zone=zone))
         for named in triggers
     )
-
-
-def with_hint(error: InvalidInput) -> list[FieldError]:
-    """The faults of an error that is about to be told among others; its hint ("did you mean …") stays with it."""
-    if len(error.errors) == 1 and error.hint:
-        (fault,) = error.errors
-        if not fault.expected:
-            return [replace(fault, message=f"{fault.message}; {error.hint}")]
-        return [replace(fault, expected=f"{fault.expected}; {error.hint}")]
-    return list(error.errors)
 
 
 def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[FieldError]:
@@ -120,7 +109,7 @@ def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone
         try:
             data["every_seconds"] = parse_duration(draft.every) / SECOND
         except InvalidInput as error:
-            faults.append(FieldError(field=f"{path}every", message=error.happened, expected=error.expected))
+            faults += error.as_faults(f"{path}every")
             data["every_seconds"] = 60  # a stand-in, so that the other fields are judged too
     if draft.at is not None and data["kind"] == "once":
         data["at"] = _instant(draft.at, zone)
@@ -131,7 +120,7 @@ def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone
     try:
         rule = from_dict(data, created=now, path=path)
     except InvalidInput as error:
-        raise InvalidInput.of([*faults, *error.errors], hint=error.hint) from error
+        raise InvalidInput.of([*faults, *error.as_faults()]) from error
     if faults:
         raise InvalidInput.of(faults)
     return rule

@@ -36,7 +36,8 @@ def test_all_faults_are_told_at_once() -> None:
         "comand": "ls", "argv": ["{{ x() }}", 3],
         "env": {"ROTA_X": "1", "A B": "2", "C": "{{ d | lowr }}"}, "cwd": "here",
     }  # fmt: skip
-    faults = {fault.field: fault.message for fault in registry.check("shell", params)}
+    faults = {fault.field: "; ".join(filter(None, [fault.message, fault.hint]))
+              for fault in registry.check("shell", params)}  # fmt: skip
     assert faults == {
         "params.comand": 'is not a parameter; did you mean "command"?',
         "params.argv[0]": "a call is not allowed",
@@ -88,7 +89,7 @@ def test_a_template_need_not_look_like_what_it_will_be() -> None:
 def test_an_unknown_kind_names_one_that_is_near() -> None:
     with pytest.raises(NotFound, match='did you mean "shell"'):
         registry.get("shel")
-    assert 'did you mean "shell"' in registry.check("shel", {})[0].message
+    assert 'did you mean "shell"' in registry.check("shel", {})[0].hint
 
 
 def test_raw_is_shown_for_the_plan() -> None:

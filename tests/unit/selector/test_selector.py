@@ -123,10 +123,10 @@ def test_every_missing_host_and_group_is_named_at_once_with_near_names() -> None
     selector = parse("host:wbe1,group:wbe,host:web1,host:nosuch")
     with pytest.raises(NotFound) as caught:
         require_known(selector, ["web1"], ["web"])
-    assert [error.message for error in caught.value.errors] == [
+    assert [str(error).removeprefix("target: ") for error in caught.value.errors] == [
         "host nosuch does not exist",
-        'host wbe1 does not exist did you mean "web1"?',
-        'group wbe does not exist did you mean "web"?',
+        'host wbe1 does not exist; did you mean "web1"?',
+        'group wbe does not exist; did you mean "web"?',
     ]
 
 

@@ -6,6 +6,7 @@ One keeper takes new orders. Keepers that dead owners left are adopted beside it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -98,9 +99,8 @@ class LocalConnector:
 
     async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
         """Wait for the end of an attempt that a dead owner started, from the keeper that `fate` found."""
-        flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew, self._holder(token))
-        if (early := self._early.pop(token, None)) is not None:
-            flight.end.set_result(early)
+        flight = self._flights[token]
+        flight.grew = grew
         return await self._await(token, flight)
 
     def cancel(self, token: str, *, cause: str, grace: float = GRACE_SECONDS) -> None:
@@ -131,8 +131,12 @@ class LocalConnector:
 
     # After the dead
 
-    async def adopt(self, is_dead: Callable[[str], bool]) -> None:
-        """Connect to the keepers of dead owners, or read what dead keepers left."""
+    async def adopt(self, is_dead: Callable[[str], bool]) -> set[str]:
+        """Connect to the keepers of dead owners, or read what dead keepers left.
+
+        Returns the owners of keepers that live and do not answer: of theirs, nothing can be said yet.
+        """
+        silent: set[str] = set()
         for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if any(keeper.directory == folder for keeper in self._all()):
                 continue
@@ -142,18 +146,33 @@ class LocalConnector:
                 owner = folder.name.rpartition("-")[0]  # it died before it could sign
             if owner == self._owner or not is_dead(owner):
                 continue
-            found = await Keeper.adopt(folder, on_events=self._take)
+            try:
+                found = await Keeper.adopt(folder, on_events=self._take)
+            except Unavailable:
+                silent.add(owner)
+                continue
             (folder / OWNER_FILE).write_text(self._owner)
             self._adopted.append(found)
             if isinstance(found, Keeper):
                 self._watch(found)
             else:
                 self._early.update({end.id: end for end in found.results})
+        return silent
 
     def fate(self, token: str) -> Fate | None:
-        """What became of an attempt of a dead owner. None: no keeper of those adopted can tell."""
-        fates = {keeper.fate(token) for keeper in self._adopted}
-        for known in (Fate.ENDED, Fate.LIVE, Fate.STILL_RUNNING, Fate.GONE):
+        """What became of an attempt of a dead owner. None: no keeper of those adopted can tell.
+
+        One that runs or has a result is held from now on, until `forget`: its keeper is not let go before.
+        """
+        fates = {keeper.fate(token): keeper for keeper in self._adopted}
+        for known in (Fate.ENDED, Fate.LIVE):
+            if (keeper := fates.get(known)) is not None:
+                flight = _Flight(asyncio.get_running_loop().create_future(), _nobody_listens, keeper)
+                if (early := self._early.pop(token, None)) is not None:
+                    flight.end.set_result(early)
+                self._flights[token] = flight
+                return known
+        for known in (Fate.STILL_RUNNING, Fate.GONE):
             if known in fates:
                 return known
         return Fate.NEVER_STARTED if fates else None
@@ -165,8 +184,11 @@ class LocalConnector:
                 continue
             self._adopted.remove(keeper)
             if isinstance(keeper, Keeper):
+                keeper.ack(self._early)  # results whose verdicts had been committed already: nobody asked for them
                 await keeper.stop(grace_seconds=0)
             await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+        if not self._adopted:
+            self._early.clear()
 
     async def close(self, *, leave: bool) -> None:
         """Let go of all keepers. `leave`: children live on for the next owner; else whatever still runs is ended."""
@@ -186,9 +208,6 @@ class LocalConnector:
 
     def _all(self) -> Iterable[Keeper | Remains]:
         return [*self._adopted, *([self._keeper] if self._keeper is not None else [])]
-
-    def _holder(self, token: str) -> Keeper | Remains | None:
-        return next((k for k in self._adopted if k.fate(token) not in {Fate.NEVER_STARTED, Fate.GONE}), None)
 
     async def _start_order(self, command: Command, token: str, timeout_seconds: float | None) -> StartOrder:
         # A name service may take its time, so that is looked up in a thread; without `run_as` nothing is.
@@ -274,11 +293,12 @@ class LocalConnector:
         results: dict[str, Ended] = {}
         remains: Remains | None = None
         if not keeper.superseded:
-            found = await Keeper.adopt(keeper.directory, on_events=self._take)
-            if isinstance(found, Remains):
-                remains = found
-                self._adopted.append(remains)
-                results = {end.id: end for end in remains.results}
+            with contextlib.suppress(Unavailable):
+                found = await Keeper.adopt(keeper.directory, on_events=self._take)
+                if isinstance(found, Remains):
+                    remains = found
+                    self._adopted.append(remains)
+                    results = {end.id: end for end in remains.results}
         for token, flight in self._flights.items():
             if flight.keeper is keeper and not flight.end.done():
                 flight.keeper = remains
@@ -286,6 +306,10 @@ class LocalConnector:
                     flight.end.set_result(results[token])
                 else:
                     flight.end.set_exception(KeeperLostError())
+
+
+def _nobody_listens(_total: int) -> None:
+    """For output that grows before anybody follows it; `follow` reads it from the start."""
 
 
 def _own_account() -> dict[str, str]:

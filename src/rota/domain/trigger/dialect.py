@@ -128,7 +128,14 @@ def _never(text: str, parts: list[str], fields: CronFields) -> InvalidInput:
         f"never fires: {months} has no day {days}",
         expected="a date that exists",
         suggestion=f"{minute} {hour} {last} {month} {weekday}",
-        errors=[FieldError(field="day of month", message=f"{months} has no day {days}", got=parts[2])],
+        errors=[
+            FieldError(
+                field="day of month",
+                message=f"never fires: {months} has no day {days}",
+                expected="a date that exists",
+                got=parts[2],
+            )
+        ],
     )
 
 

@@ -21,7 +21,7 @@ class Faults:
     def add(self, field: str, happened: str, *, expected: str = "", got: str = "", hint: str = "") -> None:
         """Note a fault of one field."""
         name = self._path + field
-        error = FieldError(field=name, message=happened, expected=expected, got=got)
+        error = FieldError(field=name, message=happened, expected=expected, got=got, hint=hint)
         self._found.append(InvalidInput(f"{name} {happened}", errors=[error], expected=expected, hint=hint))
 
     def attempt(self, field: str, read: Callable[[], T]) -> T | None:
@@ -32,8 +32,7 @@ class Faults:
         try:
             return read()
         except InvalidInput as fault:
-            errors = fault.errors or (FieldError(field=field, message=fault.happened, expected=fault.expected),)
-            located = [replace(error, field=self._path + (field or error.field)) for error in errors]
+            located = [replace(error, field=self._path + error.field) for error in fault.as_faults(field)]
             self._found.append(InvalidInput(fault.happened, errors=located, expected=fault.expected, hint=fault.hint))
             return None
 
