@@ -88,11 +88,11 @@ async def test_an_unknown_key_within_a_trigger_is_found_too(rota: Rota) -> None:
 async def test_each_of_several_faults_keeps_its_own_hint(rota: Rota) -> None:
     triggers = [{"kind": "cron", "expression": "0 0 30 2 *", "timezone": "Zurich"}]
     answer = await rota.api.post("/jobs", {"name": "a", "playbook": "no", "target": "grp:web", "triggers": triggers})
-    assert {fault["field"]: (fault["expected"].split()[0], fault["hint"]) for fault in answer.json["errors"]} == {
-        "triggers[0].expression": ("a", 'try: rota jobs preview --cron "0 0 29 2 *"'),
-        "triggers[0].timezone": ("an", 'did you mean "Europe/Zurich"?'),
-        "target": ("one", 'did you mean "group"?'),
-        "playbook": ("", ""),
+    assert {fault["field"]: fault["hint"] for fault in answer.json["errors"]} == {
+        "triggers[0].expression": 'try: rota jobs preview --cron "0 0 29 2 *"',
+        "triggers[0].timezone": 'did you mean "Europe/Zurich"?',
+        "target": 'did you mean "group"?',
+        "playbook": "",
     }
 
 

@@ -123,16 +123,29 @@ class Home:
 
     # Daemons
 
-    def daemon(self, env: Mapping[str, str] | None = None, *, through: Sequence[str] = ()) -> Daemon:
+    def daemon(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        through: Sequence[str] = (),
+        arguments: Sequence[str] = ("daemon", "run"),
+    ) -> Daemon:
         """Start a daemon; return once it has said its banner. Fails the test where it ends instead."""
-        daemon = self.starting_daemon(env, through=through)
+        daemon = self.starting_daemon(env, through=through, arguments=arguments)
         self.await_banner(daemon)
         return daemon
 
-    def starting_daemon(self, env: Mapping[str, str] | None = None, *, through: Sequence[str] = ()) -> Daemon:
+    def starting_daemon(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        through: Sequence[str] = (),
+        arguments: Sequence[str] = ("daemon", "run"),
+    ) -> Daemon:
+        """Start one, and do not wait for it. `through` is a program before it."""
         with (self.scratch / "daemon.err").open("a") as errors:
             process = subprocess.Popen(
-                [*through, sys.executable, "-m", "rota", "daemon", "run"],
+                [*through, sys.executable, "-m", "rota", *arguments],
                 env=self.env(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

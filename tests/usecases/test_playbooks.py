@@ -56,9 +56,26 @@ async def test_validating_says_what_is_wrong_and_keeps_nothing(rota: Rota) -> No
     assert await names(rota) == []
 
 
-async def test_a_name_that_differs_from_the_texts_own_is_a_fault(rota: Rota) -> None:
-    answer = await rota.api.post("/playbooks", {"text": BACKUP, "name": "bakup"})
-    assert [fault["field"] for fault in answer.json["errors"]] == ["name"]
+async def test_a_playbook_goes_by_the_name_it_is_imported_as_and_keeps_its_text(rota: Rota) -> None:
+    answer = await rota.api.post("/playbooks", {"text": BACKUP, "name": "nightly"})
+    assert (answer.status, answer.json["name"], answer.json["text"]) == (201, "nightly", BACKUP)
+    assert await names(rota) == ["nightly"]
+    planned = await rota.api.post("/runs?dry_run=true", {"playbook": "nightly"})
+    assert [step["name"] for step in planned.json["plan"]["steps"]] == ["copy"]
+
+
+async def test_one_text_may_be_imported_under_two_names(rota: Rota) -> None:
+    await rota.a_playbook()
+    await rota.api.post("/playbooks", {"text": BACKUP, "name": "nightly"})
+    await rota.api.delete("/playbooks/backup")
+    assert await names(rota) == ["nightly"]
+
+
+@pytest.mark.parametrize("name", ["night backup", "-x", "a/b", "a\n", "x" * 101])
+async def test_what_is_no_name_is_told_with_the_faults_of_the_text(rota: Rota, name: str) -> None:
+    answer = await rota.api.post("/playbooks", {"text": "name: x\nsteps: []\n", "name": name})
+    assert [fault["field"] for fault in answer.json["errors"]] == ["name", "steps"]
+    assert (await rota.api.post("/playbooks", {"text": BACKUP, "name": name})).status == 422
 
 
 async def test_a_playbook_that_a_job_uses_cannot_be_removed(rota: Rota) -> None:

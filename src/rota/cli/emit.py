@@ -30,9 +30,16 @@ def emit(session: Session, data: Data, *, people: Callable[[], None], name: str 
                 out(json.dumps(item, ensure_ascii=False))
         case "name":
             for item in _items(data):
-                out(item if isinstance(item, str) else str(item.get(name) or item.get("id")))
+                if named := _named(item, name):
+                    out(named)
         case _:
             people()
+
+
+def _named(item: Data, key: str) -> str:
+    """Empty for what has no name: a refusal in the history is no run that another command could be given."""
+    value = item if isinstance(item, str) else item.get(key, item.get("id"))
+    return "" if value is None else json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _items(data: Data) -> list[Data]:

@@ -40,8 +40,8 @@ class Faults:
     def __init__(self) -> None:
         self._errors: list[FieldError] = []
 
-    def add(self, option: str, message: str, *, expected: str = "", got: str = "") -> None:
-        self._errors.append(FieldError(field=option, message=message, expected=expected, got=got))
+    def add(self, option: str, message: str, *, expected: str = "", got: str = "", hint: str = "") -> None:
+        self._errors.append(FieldError(field=option, message=message, expected=expected, got=got, hint=hint))
 
     def variables(self, pairs: Sequence[str], option: str = "--var") -> dict[str, str]:
         """`k=v` pairs; the value may hold anything, also `=`."""

@@ -61,10 +61,10 @@ class InvalidInput(RotaError):
 
     @classmethod
     def of(cls, errors: Iterable[FieldError], *, hint: str = "") -> InvalidInput:
-        """Gather faults into one error whose text names them all. The hint of a single fault is the error's."""
+        """Gather faults into one error whose text names them all. A lone fault gives its hint."""
         faults = tuple(errors)
-        if len(faults) == 1:
-            return cls(faults[0].said, errors=faults, hint=hint or faults[0].hint)
+        if len(faults) == 1 and not hint:
+            return cls(faults[0].said, errors=faults, hint=faults[0].hint)
         return cls("; ".join(map(str, faults)), errors=faults, hint=hint)
 
     def as_faults(self, field: str = "") -> tuple[FieldError, ...]:

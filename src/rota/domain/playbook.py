@@ -134,7 +134,7 @@ class _Parser:
         name = data.get("name")
         if name is None:
             self._fault("name", "is missing", "name: my-playbook")
-        elif not isinstance(name, str) or not re.match(NAME_PATTERN, name):
+        elif not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             self._fault("name", "is not a name", "letters, digits, . _ -; at most 100", str(name)[:100])
         return str(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from rota.actions.playbook_file import read_playbook
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import Conflict, FieldError, InvalidInput
 from rota.domain.ids import Kind, public
-from rota.domain.playbook import Playbook
+from rota.domain.playbook import NAME_PATTERN, Playbook
 from rota.ports import Tx
 from rota.storage import audit, jobs, library
 from rota.storage.freeze import parsed
@@ -36,28 +37,41 @@ class Synced:
 
 
 async def import_text(ctx: Context, principal: Principal, text: str, *, name: str | None = None) -> shapes.Playbook:
-    """Keep a playbook; one that was imported under the same name before is replaced. Raises InvalidInput, Conflict."""
-    playbook = read_playbook(text)
-    authorize(principal, Verb.WRITE, f"playbook {playbook.name}")
-    if name is not None and name != playbook.name:
-        fault = FieldError(field="name", message=f'the text says "{playbook.name}"', expected="the same name", got=name)
-        raise InvalidInput.of([fault])
+    """Keep a playbook; one that was imported under the same name before is replaced. Raises InvalidInput, Conflict.
+
+    `name` is what it goes by, whatever name its text gives; the text stays as it is.
+    """
+    try:
+        playbook = read_playbook(text)
+    except InvalidInput as error:
+        raise InvalidInput.of([*_name_faults(name), *error.as_faults()]) from error
+    if faults := _name_faults(name):
+        raise InvalidInput.of(faults)
+    called = name or playbook.name
+    authorize(principal, Verb.WRITE, f"playbook {called}")
 
     def save(tx: Tx) -> shapes.Playbook:
-        old = library.find_playbook(tx, playbook.name)
+        old = library.find_playbook(tx, called)
         if old is not None and old.source != IMPORTED:
             raise Conflict(
-                f'playbook "{playbook.name}" is kept in {old.source.removeprefix("file:")} of the playbook folder',
+                f'playbook "{called}" is kept in {old.source.removeprefix("file:")} of the playbook folder',
                 expected="another name",
                 hint="edit that file instead; the daemon reads it on change",
             )
-        item = library.put_playbook(tx, name=playbook.name, digest=playbook.digest, text=text, source=IMPORTED)
+        item = library.put_playbook(tx, name=called, digest=playbook.digest, text=text, source=IMPORTED)
         audit.record(tx, principal.name, "import", _subject(item), {"name": item.name, "digest": item.digest})
         return _whole(item, playbook)
 
     saved = await ctx.store.write(save)
     ctx.launcher.jobs_changed()
     return saved
+
+
+def _name_faults(name: str | None) -> list[FieldError]:
+    if name is None or re.fullmatch(NAME_PATTERN, name):
+        return []
+    expected = "letters, digits, . _ -; at most 100"
+    return [FieldError(field="name", message="is not a name", expected=expected, got=name[:100])]
 
 
 async def validate(ctx: Context, principal: Principal, text: str) -> shapes.Validation:

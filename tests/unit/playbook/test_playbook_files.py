@@ -111,7 +111,7 @@ def test_all_faults_of_a_file_are_told_at_once(path: Path) -> None:
     expected = [line.split("# fault: ", 1)[1] for line in text.splitlines() if "# fault: " in line]
     with pytest.raises(InvalidInput) as raised:
         read_playbook(text)
-    said = [str(replace(fault, expected="")) for fault in raised.value.errors]
+    said = [f"{fault.field}: {replace(fault, field='', expected='')}" for fault in raised.value.errors]
     assert sorted(said) == sorted(expected)
 
 

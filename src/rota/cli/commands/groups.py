@@ -52,7 +52,7 @@ def add(session: Session, name: str, hosts: Sequence[str], dry_run: bool) -> Non
     if dry_run:
         emit(session, body, people=lambda: out(f'Group "{name}" would be added'))
         return
-    with session.client() as client:
+    with session.client(may_create=True) as client:
         group = client.add_group(body)
     emit(session, group, people=lambda: out(f'Group "{group["name"]}" added'))
 

@@ -85,7 +85,7 @@ def add(session: Session, name: str, connector: str, tags: Sequence[str], groups
     if dry_run:
         emit(session, body, people=lambda: out(f'Host "{name}" would be added'))
         return
-    with session.client() as client:
+    with session.client(may_create=True) as client:
         host = client.add_host(body)
     emit(session, host, people=lambda: out(f'Host "{host["name"]}" added (ID: {short_id(host["id"])})'))
 

@@ -11,6 +11,7 @@ import click
 
 from rota.cli import times
 from rota.cli.command import Group
+from rota.cli.definition import in_flags
 from rota.cli.emit import emit
 from rota.cli.options import Faults, dry_run, variables_option
 from rota.cli.session import Session, out, say
@@ -107,7 +108,7 @@ def validate(session: Session, file: str) -> int:
             return
         faults = Faults()
         for fault in found["errors"]:
-            faults.add(fault["field"], fault["message"], expected=fault["expected"], got=fault["got"])
+            faults.add(fault["field"], fault["message"], expected=fault["expected"], hint=fault["hint"])
         faults.raise_any(hint=f"correct {file} and check again: rota playbook validate {file}")
 
     emit(session, found, people=people, name="valid")
@@ -143,8 +144,8 @@ def import_(context: click.Context, file: str, name: str | None, dry_run: bool) 
         return int(context.invoke(validate, file=file))
     session = context.ensure_object(Session)
     text = _read(file)
-    with session.client() as client:
-        found = client.import_playbook(text, name=name)
+    with session.client(may_create=True) as client:
+        found = in_flags(lambda: client.import_playbook(text, name=name))
     emit(session, found, people=lambda: out(f'Playbook "{found["name"]}" imported ({found["digest"][:12]})'))
     return 0
 
