@@ -70,6 +70,20 @@ async def test_all_faults_of_a_body_are_told_at_once(rota: Rota) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("do", "shown"),
+    [
+        ("shell: {argv: [ls, -l, a b], cwd: /tmp}", "shell: ls -l 'a b'"),
+        ("shell: {cwd: /tmp, command: pwd}", "shell: pwd"),
+        ("http: {method: POST, url: http://h/}", "http: http://h/"),
+        ("fs_mkdir: {path: /tmp/x}", "fs_mkdir: /tmp/x"),
+        ("noop", "noop"),
+    ],
+)
+async def test_a_table_names_what_is_done_and_not_how(rota: Rota, do: str, shown: str) -> None:
+    assert (await rota.api.post("/jobs", {"name": "x", "do": do}, dry_run="true")).json["action_short"] == shown
+
+
 async def test_an_unknown_key_is_answered_with_the_one_that_was_meant(rota: Rota) -> None:
     answer = await rota.api.post("/jobs", {"name": "a", "do": "noop", "discription": "x"})
     (fault,) = answer.json["errors"]

@@ -23,6 +23,7 @@ def a_host(**changes: Json) -> Json:
         "groups": ["web"],
         "site": None,
         "disabled": False,
+        "in_all": True,
         **changes,
     }
 
@@ -53,6 +54,37 @@ def test_runs_list_shows_what_ran_and_takes_the_printed_words(daemon: Canned) ->
         "run_00112233 daily-backup cron success 2026-03-04 02:00:01 3m 12s 4/4",
         "run_00112233 daily-backup cron waiting (slot) - - 4/4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "status"),
+    [
+        ("failed", "keeper_lost", "failure (keeper_lost)"),
+        ("failed", "policy_denied", "failure (policy_denied)"),
+        ("failed", "step_failed", "failure"),
+        ("timed_out", "run_timeout", "timed_out"),
+        ("cancelled", "user_cancelled", "cancelled"),
+        ("cancelled", "shutdown", "cancelled (shutdown)"),
+    ],
+)
+def test_a_status_has_its_reason_where_the_word_says_too_little(
+    daemon: Canned, state: str, reason: str, status: str
+) -> None:
+    run = a_run(state=state, reason=reason)
+    daemon.on("GET", "/runs", (200, {"items": [run], "next": None}))
+    daemon.on("GET", "/history", (200, {"items": [{"kind": "run", **run}], "next": None}))
+    for words in (("runs", "list"), ("schedule", "history")):
+        assert f"  {status}  " in daemon.rota(*words).stdout
+
+
+def test_a_command_of_several_lines_stands_indented_below_its_step(daemon: Canned) -> None:
+    plan = a_plan("one")
+    plan["steps"].append({"name": "two", "action": "script", "params": {"script": "set -e\nif x; then\n  y\nfi\n"}})
+    daemon.on("GET", f"/runs/{RUN}", (200, a_run(plan=plan)))
+    shown = daemon.rota("runs", "show", RUN).stdout
+    assert (
+        "  1. one  shell: do one\n  2. two  script:\n       set -e\n       if x; then\n         y\n       fi\n" in shown
+    )
 
 
 def test_runs_show_has_a_row_for_each_try_and_for_hosts_that_never_tried(daemon: Canned) -> None:
@@ -164,6 +196,14 @@ def test_hosts_are_listed_with_groups_and_tags(daemon: Canned) -> None:
     daemon.on("GET", "/hosts", (200, {"items": [a_host()], "next": None}))
     row = daemon.rota("hosts", "list").stdout.splitlines()[2]
     assert row.split() == ["web-1", "local", "-", "linux", "web", "edge,env=prod", "enabled"]
+
+
+def test_a_host_that_all_does_not_mean_is_marked(daemon: Canned) -> None:
+    hosts = [a_host(name="local", in_all=False), a_host(disabled=True, in_all=False)]
+    daemon.on("GET", "/hosts", (200, {"items": hosts, "next": None}))
+    local, web = daemon.rota("hosts", "list").stdout.splitlines()[2:]
+    assert local.endswith("  enabled, not in all")
+    assert web.endswith("  disabled")
 
 
 def test_a_host_is_updated_tag_by_tag(daemon: Canned) -> None:

@@ -463,6 +463,12 @@ def test_the_output_option_may_stand_before_the_command(daemon: Canned) -> None:
     assert last_wins.stdout == "daily-backup\n"
 
 
+def test_name_prints_only_what_another_command_can_be_given(daemon: Canned) -> None:
+    refused = {"kind": "ledger", "job": "x", "reason": "missed", "count": 1}
+    daemon.on("GET", "/history", (200, {"items": [refused, {"kind": "run", **a_run()}], "next": None}))
+    assert daemon.rota("schedule", "history", "-o", "name").stdout == "run_00112233aabbccdd\n"
+
+
 def test_jsonl_and_name_print_a_line_for_each_item(daemon: Canned) -> None:
     jobs = [a_job(), a_job(name="other")]
     daemon.on("GET", "/jobs", (200, {"items": jobs, "next": None, "daemon": a_daemon()}))

@@ -344,6 +344,27 @@ def test_a_table_on_a_terminal_is_cut_to_its_width_and_coloured(daemon: Canned) 
     assert "\x1b[" not in (plain.before or "")
 
 
+HOSTILE = "\x1b]0;owned\x07\x9b2Jred\u202e"
+
+
+def test_what_others_wrote_cannot_move_a_terminals_cursor_and_is_whole_in_a_pipe(daemon: Canned) -> None:
+    ended = a_run(message=HOSTILE, plan={**a_plan(), "steps": [{"name": HOSTILE, "action": "noop", "params": {}}]})
+    daemon.on("GET", f"/runs/{RUN}", (200, ended))
+    for form in ((), ("-o", "yaml"), ("-o", "json")):
+        child = on_a_terminal(daemon, "runs", "show", RUN, *form)
+        child.expect(pexpect.EOF)
+        assert "red" in (child.before or "")
+        assert not set(child.before or "") & set("\x1b\x07\x9b\u202e")
+    assert f"Message:    {HOSTILE}\n" in daemon.rota("runs", "show", RUN).stdout
+
+
+def test_an_error_quotes_nothing_that_moves_a_cursor(daemon: Canned) -> None:
+    daemon.on("GET", "/jobs/x", (404, {"code": "not_found", "message": f"no {HOSTILE}", "hint": HOSTILE}))
+    said = daemon.rota("schedule", "show", "x").stderr
+    assert "red" in said
+    assert not set(said) & set("\x1b\x07\x9b\u202e")
+
+
 def test_logs_are_printed_page_by_page_and_followed_to_the_end(daemon: Canned) -> None:
     pieces = [output(n, "web-1", f"line {n}\n")[1] for n in (1, 2, 3)]
 

@@ -128,7 +128,8 @@ def test_a_variable_that_a_playbook_needs_and_nobody_gives_is_named(served: Home
 
 @pytest.mark.parametrize(
     "value",
-    ["; touch pwned", "$(touch pwned)", "`touch pwned`", "' ; touch pwned; '", '" && touch pwned "', "a\nb", "-n", "*", "~", "\\", "{{ x }}", "🦊"],
+    ["; touch pwned", "$(touch pwned)", "`touch pwned`", "' ; touch pwned; '", '" && touch pwned "',
+     "a\nb", "-n", "*", "~", "\\", "{{ x }}", "🦊"],
 )  # fmt: skip
 def test_a_hostile_value_in_a_command_is_only_text(served: Home, value: str) -> None:
     run = served.run(

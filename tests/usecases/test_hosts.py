@@ -11,6 +11,17 @@ async def test_the_built_in_host_is_all_while_there_is_no_other(rota: Rota) -> N
     assert (await rota.api.get("/hosts:match", selector="host:local")).json["items"] == ["local"]
 
 
+async def test_the_built_in_host_is_always_listed_and_says_whether_all_means_it(rota: Rota) -> None:
+    async def listed() -> list[tuple[str, bool]]:
+        return [(host["name"], host["in_all"]) for host in (await rota.api.get("/hosts")).json["items"]]
+
+    assert await listed() == [("local", True)]
+    await rota.api.post("/hosts", {"name": "web-1"})
+    await rota.api.post("/hosts", {"name": "a-1", "disabled": True})
+    assert await listed() == [("a-1", False), ("local", False), ("web-1", True)]
+    assert (await rota.api.get("/hosts/local")).json["in_all"] is False
+
+
 async def test_a_host_can_be_read_back(rota: Rota) -> None:
     await rota.api.post("/groups", {"name": "web"})
     added = await rota.api.post(

@@ -60,7 +60,7 @@ async def test_a_playbook_goes_by_the_name_it_is_imported_as_and_keeps_its_text(
     answer = await rota.api.post("/playbooks", {"text": BACKUP, "name": "nightly"})
     assert (answer.status, answer.json["name"], answer.json["text"]) == (201, "nightly", BACKUP)
     assert await names(rota) == ["nightly"]
-    planned = await rota.api.post("/runs?dry_run=true", {"playbook": "nightly"})
+    planned = await rota.api.post("/runs", {"playbook": "nightly"}, dry_run="true")
     assert [step["name"] for step in planned.json["plan"]["steps"]] == ["copy"]
 
 

@@ -84,7 +84,7 @@ async def test_an_overlap_skip_names_what_was_in_the_way(rota: Rota) -> None:
     said = await why(rota, "daily-backup", at="2026-03-04T12:00:00Z")
     assert said["state"] == "overlap_skip"
     assert "the previous run was still unfinished" in said["answer"]
-    assert f"In the way: run {run['id']}" in said["lines"]
+    assert f"In the way: {run['id'][:12]}" in said["lines"]
 
 
 async def test_an_instant_within_a_missed_span(rota: Rota) -> None:
@@ -114,6 +114,12 @@ async def test_an_instant_before_the_job_was_made(rota: Rota) -> None:
     await rota.a_job()
     said = await why(rota, "daily-backup", at="2026-03-01T02:00:00Z")
     assert "did not exist at 2026-03-01 02:00:00 UTC" in said["answer"]
+
+
+async def test_a_run_that_goes_on_is_named_once_and_as_it_is_typed(rota: Rota) -> None:
+    await rota.a_job()
+    run = await rota.a_run()
+    assert f"Going on: {run['id'][:12]} (queued)" in (await why(rota, "daily-backup"))["lines"]
 
 
 async def test_a_run_that_waits_for_a_worker(rota: Rota) -> None:

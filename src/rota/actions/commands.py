@@ -62,12 +62,17 @@ def read_exit(ended: Exit, *, changed: bool | None) -> StepResult:
     return StepResult(ok=ok, message=_message(ended), exit_code=ended.exit_code, changed=changed, registered=registered)
 
 
+def leftovers(ended: Exit) -> str:
+    """What of a command's tree lives on, in words; empty for nothing. It goes behind any action's message."""
+    if not ended.left_running:
+        return ""
+    count = "1 process" if ended.left_running == 1 else f"{ended.left_running} processes"
+    return f"{count} may still be running"
+
+
 def _message(ended: Exit) -> str:
     if ended.failure is not None:
-        text = f"did not start: {ended.failure}"
-    elif ended.signal is not None:
-        text = f"ended by signal {ended.signal}" + (f" ({ended.cause})" if ended.cause else "")
-    else:
-        text = f"exit {ended.exit_code}"
-    left = f"; {ended.left_running} processes are left running" if ended.left_running else ""
-    return text + left
+        return f"did not start: {ended.failure}"
+    if ended.signal is not None:
+        return f"ended by signal {ended.signal}" + (f" ({ended.cause})" if ended.cause else "")
+    return f"exit {ended.exit_code}"

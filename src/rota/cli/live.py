@@ -16,6 +16,8 @@ from rich.text import Text
 
 from rota.cli import times
 from rota.cli.lines import Lines
+from rota.cli.session import harmless
+from rota.cli.table import printable
 from rota.cli.texts import short_id, step_of
 from rota.cli.words import UNFINISHED, status_word
 
@@ -68,7 +70,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         with self._lock:
-            self._pending.append(text)
+            self._pending.append(harmless(text))
 
     def close(self) -> None:
         """Stop redrawing; what hosts wrote stays on the screen, the run's block gives way to the summary."""
@@ -118,7 +120,7 @@ def block(run: Run, now: Micros, *, width: int, rows: int) -> Group:
 
 
 def _headline(run: Run, now: Micros, width: int) -> Text:
-    title = Text(run["title"], style="bold")
+    title = Text(printable(run["title"]), style="bold")
     title.truncate(width // 3, overflow="ellipsis")
     state, hosts = run["state"], run["hosts"]
     waiting = f" for {run['waiting_for']}" if run["waiting_for"] else ""
@@ -137,7 +139,7 @@ def _row(run: Run, target: Target, now: Micros) -> Iterator[Text]:
     state = target["state"]
     reason = f" ({target['reason']})" if target["reason"] else ""
     yield Text(f"  {target['host']}")
-    yield Text(_step(run, target))
+    yield Text(printable(_step(run, target)))
     yield Text(f"{status_word(state)}{reason}", style=_STYLES.get(state, ""))
     yield Text(times.since(target["started_at"], target["finished_at"], now))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -84,18 +85,30 @@ class Session:
             return True
         if self.no_input or not sys.stdin.isatty():
             raise Refused(f"not done without a confirmation: {question}", hint="add --yes")
-        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.write(f"{harmless(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def out(text: str) -> None:
-    """Data: a line, or several, on stdout."""
-    sys.stdout.write(f"{text}\n")
+def out(text: str, *, painted: bool = False) -> None:
+    """Data: a line, or several, on stdout. Harmless on a terminal, and as it is in a pipe.
+
+    `painted`: the text has colours of ours, and whoever put them in has made the rest of it harmless.
+    """
+    sys.stdout.write(f"{text if painted or not sys.stdout.isatty() else harmless(text)}\n")
 
 
 def say(text: str) -> None:
-    """Talk: on stderr, so that data can be piped."""
+    """Talk: on stderr, so that data can be piped. Always harmless, whatever names and messages it quotes."""
     sys.stdout.flush()  # keeps the order where both lead to one terminal
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{harmless(text)}\n")
     sys.stderr.flush()
+
+
+# C0 but for tab and line feed, DEL, C1, and the marks that turn the direction of writing.
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """`text` without what would move a cursor, rewrite a title or turn what is read: a host's words are not ours."""
+    return text if text.isascii() and text.isprintable() else _HARMFUL.sub("�", text)

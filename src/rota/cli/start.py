@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rota.cli.emit import emit
 from rota.cli.session import Session, out, say
-from rota.cli.texts import short_id, step_text, value_text
+from rota.cli.texts import short_id, step_lines, value_text
 from rota.cli.words import run_status
 from rota.domain.errors import Unavailable
 
@@ -46,8 +46,7 @@ def print_plan(session: Session, planned: Planned) -> None:
 
     def people() -> None:
         out(f"Would run on: {', '.join(plan.get('hosts', [])) or 'no host'}")
-        for number, step in enumerate(plan["steps"], start=1):
-            out(f"  {number}. {step['name']}  {step_text(step)}")
+        out("\n".join(step_lines(plan["steps"])))
         if variables := plan["vars"]:
             out("With:")
             for key, value in sorted(variables.items()):

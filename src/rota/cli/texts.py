@@ -62,6 +62,17 @@ def step_text(step: Step) -> str:
     return f"{step['action']}: {json.dumps(params, ensure_ascii=False)}" if params else step["action"]
 
 
+def step_lines(steps: Sequence[Step]) -> Iterator[str]:
+    """`  1. df  shell: df -h` for each; of a text of several lines, its lines below that, indented."""
+    for number, step in enumerate(steps, start=1):
+        kind, colon, text = step_text(step).rstrip("\n").partition(": ")
+        if "\n" in text:
+            yield f"  {number}. {step['name']}  {kind}:"
+            yield from (f"       {line}".rstrip() for line in text.split("\n"))
+        else:
+            yield f"  {number}. {step['name']}  {kind}{colon}{text}"
+
+
 def value_text(value: Json) -> str:
     """A JSON value in a sentence: text as it is, nothing as `-`, the rest as JSON."""
     if value is None or value == "":
@@ -70,9 +81,10 @@ def value_text(value: Json) -> str:
 
 
 def labelled(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """`Name:        daily-backup`, the values in one column."""
+    """`Name:        daily-backup`, the values in one column, each line of them."""
     wide = max(len(label) for label, _ in rows) + 1
-    return (f"{label + ':':{wide}} {value}".rstrip() for label, value in rows)
+    below = "\n" + " " * (wide + 1)
+    return (f"{label + ':':{wide}} {below.join(value.rstrip().split(chr(10)))}".rstrip() for label, value in rows)
 
 
 def summary(run: Run, now: Micros) -> Iterator[str]:

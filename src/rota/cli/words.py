@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rota.usecases.shapes import LedgerEntry, Run, RunEntry
+    from rota.usecases.shapes import LastRun, LedgerEntry, Run, RunEntry
 
 _STATUS: Mapping[str, str] = {
     "succeeded": "success",
@@ -63,15 +63,19 @@ def last_run_word(state: str) -> str:
     return _LAST_RUN.get(state, state.upper())
 
 
-def run_status(run: Run) -> str:
-    """The STATUS of a run: its word, and in brackets why it ended early if that was not a person's wish."""
+# What the word says already: most failures are a step's, whose message says more; and who cancelled it knows.
+_PLAIN = frozenset({"step_failed", "step_timeout", "run_timeout", "user_cancelled"})
+
+
+def run_status(run: Run | LastRun) -> str:
+    """The STATUS of a run: its word, and in brackets the reason where the word alone would leave one guessing."""
     word, reason = status_word(run["state"]), run["reason"]
-    if reason == "daemon_crashed" and run["message"]:
-        return f"{word} ({run['message']})"
-    if reason and run["state"] in ("cancelled", "skipped", "expired") and reason != "user_cancelled":
+    if reason == "daemon_crashed" and (message := run.get("message")):
+        return f"{word} ({message})"
+    if reason and reason not in _PLAIN:
         return f"{word} ({reason})"
-    if run["state"] == "waiting" and run["waiting_for"]:
-        return f"{word} ({run['waiting_for']})"
+    if run["state"] == "waiting" and (waiting_for := run.get("waiting_for")):
+        return f"{word} ({waiting_for})"
     return word
 
 

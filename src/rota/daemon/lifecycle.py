@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -70,6 +71,17 @@ class App(Protocol):
 Compose = Callable[["Instance", "Settings", "OwnerLock"], AbstractAsyncContextManager[App]]
 
 
+def _settle_collector() -> None:
+    """Let the garbage collector look less often, and never again at what start-up made.
+
+    A herd makes some ten objects a run that live until the next commit. With CPython's defaults (700, 10, 10) the
+    collector walks them all again and again: the last of 10,000 starts came twice as late (0.46-0.75 s, not 0.24-0.41).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
 async def live(
     instance: Instance,
     settings: Settings,
@@ -85,6 +97,7 @@ async def live(
     """
     with _signals() as signals:
         async with compose(instance, settings, owner) as app:
+            _settle_collector()
             server = ApiServer(Gate(app.asgi, is_stopping=signals.first.is_set), listener)
             async with asyncio.TaskGroup() as tasks:
                 engine = tasks.create_task(app.engine.run(), name="engine")

@@ -12,6 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
+from rota.actions.commands import leftovers
 from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now
 from rota.connectors.local.connector import KeeperLostError
 from rota.domain.authorize import Principal, Verb, authorize
@@ -326,10 +327,10 @@ class Worker:
     ) -> AttemptEnd:
         state, reason = state_of(exit_, result)
         message = result.message or None
-        if exit_ is not None and exit_.left_running:
-            message = f"{exit_.left_running} processes may still be running" + (f"; {message}" if message else "")
-        elif state is not AttemptState.FAILED and reason is not None:
+        if state is not AttemptState.FAILED and reason is not None:
             message = EXPLANATIONS[reason]
+        if exit_ is not None and (left := leftovers(exit_)):
+            message = f"{message}; {left}" if message else left
         return AttemptEnd(
             state=state, reason=reason, message=message, exit_code=result.exit_code,
             signal=exit_.signal if exit_ else None, changed=result.changed,

@@ -31,17 +31,19 @@ class HostDraft:
 
 
 async def list_all(ctx: Context, principal: Principal) -> shapes.Hosts:
-    """All hosts by name. The built-in one is shown while it is the only one, as it is `all` then."""
+    """All hosts by name, the built-in one among them."""
     authorize(principal, Verb.READ, "hosts")
     rows = (await ctx.store.read(inventory.load)).rows
-    return {"items": list(map(resources.host, rows)) or [resources.local_host()], "next": None}
+    hosts = [*map(resources.host, rows), resources.local_host(alone=not rows)]
+    return {"items": sorted(hosts, key=lambda host: host["name"]), "next": None}
 
 
 async def show(ctx: Context, principal: Principal, name: str) -> shapes.Host:
     """Raises NotFound with a near name."""
     authorize(principal, Verb.READ, f"host {name}")
     if name == LOCAL:
-        return resources.local_host()
+        known = await ctx.store.read(inventory.load)
+        return resources.local_host(alone=not known.rows)
     return resources.host(await ctx.store.read(lambda tx: inventory.get_host(tx, name)))
 
 

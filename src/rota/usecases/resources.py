@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from functools import lru_cache
@@ -11,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from rota.actions.registry import KINDS
 from rota.domain.errors import FieldError
 from rota.domain.ids import Kind, public
 from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros
@@ -162,7 +164,7 @@ def _action(steps: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
     if not steps:
         return "", None
     kind, params = steps[0]["action"], steps[0]["params"]
-    main = next((value for value in params.values() if isinstance(value, str)), "")
+    main = _main_text(kind, params)
     if kind == "playbook":
         text, playbook = main, main if len(steps) == 1 else None
     else:
@@ -170,6 +172,17 @@ def _action(steps: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
     more = f" (+{len(steps) - 1} more)" if len(steps) > 1 else ""
     room = SHOWN_ACTION - len(more)
     return (text if len(text) <= room else text[: room - 1] + "…") + more, playbook
+
+
+def _main_text(kind: str, params: Mapping[str, Json]) -> str:
+    """What an action is mostly about: the parameter that `--do 'kind: text'` means, the words of an `argv`, or the
+    first text there is (never `cwd`, `env` and the like, which only say how)."""
+    words = params.get("argv")
+    if isinstance(words, list) and words:
+        return shlex.join(map(str, words))
+    spec = KINDS.get(kind)
+    named = [spec.main] if spec is not None and spec.main is not None else [*params]
+    return next((value for name in named if isinstance(value := params.get(name), str)), "")
 
 
 @lru_cache(maxsize=4096)
@@ -316,15 +329,15 @@ def output(item: OutputItem, host_name: str, step_name: str, number: int) -> sha
 
 
 def host(row: HostRow) -> shapes.Host:
-    return _host(public(Kind.HOST, row.public_id), row.host)
+    return _host(public(Kind.HOST, row.public_id), row.host, in_all=not row.host.disabled)
 
 
-def local_host() -> shapes.Host:
-    """The built-in host, which has no row."""
-    return _host(public(Kind.HOST, "0" * 16), HostFacts(name=LOCAL))
+def local_host(*, alone: bool) -> shapes.Host:
+    """The built-in host, which has no row. `all` means it only while it is `alone`."""
+    return _host(public(Kind.HOST, "0" * 16), HostFacts(name=LOCAL), in_all=alone)
 
 
-def _host(host_id: str, facts: HostFacts) -> shapes.Host:
+def _host(host_id: str, facts: HostFacts, *, in_all: bool) -> shapes.Host:
     return {
         "id": host_id,
         "name": facts.name,
@@ -335,6 +348,7 @@ def _host(host_id: str, facts: HostFacts) -> shapes.Host:
         "groups": sorted(facts.groups),
         "site": facts.site,
         "disabled": facts.disabled,
+        "in_all": in_all,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rota.actions.registry import uses_raw
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import Conflict, FieldError, InvalidInput, RotaError, Skipped, near
-from rota.domain.ids import Kind, public
+from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import SECOND
 from rota.domain.job import DEFAULT_RUN_TIMEOUT_SECONDS, JobSpec, digest
 from rota.domain.plan import plan_digest
@@ -168,9 +168,8 @@ async def cancel(ctx: Context, principal: Principal, ref: str) -> shapes.Run:
         row = runs.get_run(tx, ref)
         authorize(principal, Verb.CANCEL, subject(row))
         if row.finished_at is not None:
-            raise Conflict(
-                f"{subject(row)} has ended already ({row.state})", hint=f"see: rota runs show {row.public_id[:8]}"
-            )
+            name = public(Kind.RUN, row.public_id[:SHOWN])
+            raise Conflict(f"{name} has ended already ({row.state})", hint=f"see: rota runs show {name}")
         audit.record(tx, principal.name, "cancel", subject(row), {"title": row.title})
         return row
 

@@ -279,6 +279,8 @@ class Instance(TypedDict):
 
 
 class Host(TypedDict):
+    """`in_all`: whether the selector `all` picks it now."""
+
     id: str
     name: str
     connector: str
@@ -288,6 +290,7 @@ class Host(TypedDict):
     groups: list[str]
     site: str | None
     disabled: bool
+    in_all: bool
 
 
 class Hosts(TypedDict):

@@ -88,7 +88,7 @@ def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
     targets = runs.targets_of(tx, row.id)
     lines = [_came_from(row), *_dates(row), *_bad_targets(targets)]
     if row.rerun_of is not None:
-        lines.append(f"It repeats run {public(Kind.RUN, row.rerun_of)}")
+        lines.append(f"It repeats {_shown(row.rerun_of)}")
     if row.cancel_requested_at is not None:
         reason = f" ({row.cancel_reason})" if row.cancel_reason else ""
         lines.append(f"Its end was asked for at {_said(row.cancel_requested_at)}{reason}")
@@ -122,7 +122,7 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
             return f"waits for a slot: as many runs as allowed are going on{before}{nobody}", soon
         case "overlap":
             older = [run for run in runs.unfinished_of(tx, row.job_id or 0) if run.id < row.id]
-            names = ", ".join(public(Kind.RUN, run.public_id) for run in older)
+            names = ", ".join(_shown(run.public_id) for run in older)
             return f"waits until the run before it has really ended{f' ({names})' if names else ''}{nobody}", soon
         case str(other):
             return f"waits for {other}{nobody}", soon
@@ -191,7 +191,7 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
         return _Answer(about, "disabled", f"{name} is disabled{since}: nothing of it is due", lines)
     clock = [timing for timing in timings_of(tx, row.id) if timing.rule is not None and timing.nominal is not None]
     unfinished = runs.unfinished_of(tx, row.id)
-    going_on = [f"Going on: {subject(run)} ({run.state})" for run in unfinished]
+    going_on = [f"Going on: {_shown(run.public_id)} ({run.state})" for run in unfinished]
     lines = [*going_on, *lines]
     if not clock:
         manual = all(timing.rule is None for timing in timings_of(tx, row.id))
@@ -224,7 +224,7 @@ def _last(tx: Tx, row: JobRow) -> Iterator[str]:
     run, refusal = runs.latest_run(tx, row.id), runs.latest_refusal(tx, row.id)
     if run is not None:
         ended = _ended(run) if run.finished_at is not None else run.state
-        yield f"Last run: {public(Kind.RUN, run.public_id[:SHOWN])}, due {_said(run.due_at)}, {ended}"
+        yield f"Last run: {_shown(run.public_id)}, due {_said(run.due_at)}, {ended}"
     if refusal is not None and (run is None or refusal.at >= run.created_at):
         yield f"Last refusal: {_refused(refusal)}"
 
@@ -238,7 +238,7 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
         if refusal.message:
             lines.append(refusal.message)
         if refusal.blocked_by is not None:
-            lines.append(f"In the way: run {public(Kind.RUN, refusal.blocked_by)}")
+            lines.append(f"In the way: {_shown(refusal.blocked_by)}")
         return _Answer(about, refusal.reason, f"{name} did not run at {when}: {_refused(refusal)}", lines)
     run = runs.run_at(tx, row.id, at)
     if run is not None:
@@ -275,6 +275,11 @@ def _explained(reason: str | None) -> str:
         return EXPLANATIONS[Reason(reason)]
     except (KeyError, ValueError):
         return reason
+
+
+def _shown(digits: str) -> str:
+    """A run as people see and type it: `run_1a2b3c4d`; its whole id is the answer's `subject`."""
+    return public(Kind.RUN, digits[:SHOWN])
 
 
 def _said(at: Micros) -> str:

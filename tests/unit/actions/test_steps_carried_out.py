@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.unit.actions.doing import a_context, carry_out, do
 
+from rota.actions.commands import leftovers, read_exit
 from rota.actions.playbook_file import read_playbook
 from rota.actions.prepare import Instant, Ordered, Perform, Skip, prepare, prepare_now
 from rota.domain.errors import NotFound
-from rota.domain.step import Command, Json, Step
+from rota.domain.step import Command, Exit, Json, Step
 from rota.templating.renderer import Renderer
 
 EXAMPLES = Path(__file__).parents[3] / "src/rota/examples/playbooks"
@@ -46,6 +47,16 @@ async def test_a_command_registers_its_output_and_exit_code(renderer: Renderer) 
     result = await do(a_step("exec", command="echo out; exit 3"), a_context(), renderer)
     assert (result.ok, result.exit_code, result.changed, result.message) == (False, 3, None, "exit 3")
     assert result.registered == {"stdout": "out\n", "exit_code": 3, "ok": False, "changed": None, "skipped": False}
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [(0, ""), (1, "1 process may still be running"), (2, "2 processes may still be running")],
+)
+def test_what_a_command_left_behind_is_counted_apart_from_how_it_ended(left: int, said: str) -> None:
+    ended = Exit(exit_code=0, left_running=left)
+    assert leftovers(ended) == said
+    assert read_exit(ended, changed=None).message == "exit 0"
 
 
 async def test_output_that_is_not_utf_8_is_registered_readably(renderer: Renderer) -> None:

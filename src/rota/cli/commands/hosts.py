@@ -44,14 +44,11 @@ def list_(session: Session) -> None:
                 host["os"] or times.NONE,
                 ",".join(host["groups"]) or times.NONE,
                 _tags(host) or times.NONE,
-                "disabled" if host["disabled"] else "enabled",
+                _status(host),
             ]
             for host in page["items"]
         ]
-        if rows:
-            out(render(titles, rows, width=session.terminal_width))
-        else:
-            say("No hosts. Add one: rota hosts add NAME")
+        out(render(titles, rows, width=session.terminal_width))
 
     emit(session, page, people=people)
 
@@ -166,6 +163,13 @@ def match(session: Session, selector: str) -> None:
     emit(session, names, people=people)
 
 
+def _status(host: Host) -> str:
+    """`local` steps back as soon as there is another host; who relied on it in `all` should see that here."""
+    if host["disabled"]:
+        return "disabled"
+    return "enabled" if host["in_all"] else "enabled, not in all"
+
+
 def _tags(host: Host) -> str:
     return ",".join(f"{key}={value}" if value else key for key, value in sorted(host["tags"].items()))
 
@@ -181,4 +185,5 @@ def _rows(host: Host) -> list[tuple[str, str]]:
         ("Groups", ", ".join(host["groups"]) or times.NONE),
         ("Tags", _tags(host) or times.NONE),
         ("Enabled", "false" if host["disabled"] else "true"),
+        ("In All", "true" if host["in_all"] else "false"),
     ]

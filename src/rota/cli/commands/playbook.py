@@ -16,7 +16,7 @@ from rota.cli.emit import emit
 from rota.cli.options import Faults, dry_run, variables_option
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
-from rota.cli.texts import labelled, step_text, value_text
+from rota.cli.texts import labelled, step_lines, value_text
 from rota.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def show(session: Session, name: str) -> None:
             out("Variables:")
             out("\n".join(f"  {key} = {value_text(value)}" for key, value in sorted(variables.items())))
         out("Steps:")
-        out("\n".join(f"  {n}. {step['name']}  {step_text(step)}" for n, step in enumerate(found["steps"], 1)))
+        out("\n".join(step_lines(found["steps"])))
         if session.wide:
             out(f"\n{found['text']}".rstrip("\n"))
 

@@ -17,7 +17,7 @@ from rota.cli.options import dry_run
 from rota.cli.session import Session, out, say
 from rota.cli.start import check_can_leave, print_plan, started
 from rota.cli.table import render
-from rota.cli.texts import labelled, short_id, step_text
+from rota.cli.texts import labelled, short_id, step_lines
 from rota.cli.words import UNFINISHED, painted, run_status, state_of, states_of, status_word
 from rota.client.api import Client, Wrote
 
@@ -54,7 +54,7 @@ def list_(session: Session, job: str | None, state: str | None, limit: int) -> N
             for run, row in zip(page["items"], rows, strict=True):
                 row += [run["principal"], run["message"] or ""]
         paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
-        out(render(titles, rows, width=session.terminal_width, elastic=(1, 3), paint=paint))
+        out(render(titles, rows, width=session.terminal_width, elastic=(1, 3), paint=paint), painted=True)
 
     emit(session, page, people=people, name="id")
 
@@ -188,13 +188,13 @@ def _show(session: Session, run: Run) -> None:
     out("\n".join(labelled(rows)))
     if "plan" in run:
         out("\nSteps:")
-        out("\n".join(f"  {n}. {step['name']}  {step_text(step)}" for n, step in enumerate(run["plan"]["steps"], 1)))
+        out("\n".join(step_lines(run["plan"]["steps"])))
     if targets := run.get("targets"):
         out("")
         paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
         titles = ["HOST", "STEP", "TRY", "STATUS", "DURATION", "MESSAGE"]
         cells = [row for target in targets for row in _target_rows(target, session)]
-        out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint))
+        out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint), painted=True)
     out(f"\nWhat it wrote: rota runs logs {short_id(run['id'])}")
 
 

@@ -13,7 +13,7 @@ from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
 from rota.cli.texts import job_next_runs, labelled, next_runs, short_id, step_text, trigger_line
-from rota.cli.words import history_status, last_run_word, painted, state_of, status_word
+from rota.cli.words import history_status, last_run_word, painted, run_status, state_of
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import SECOND, format_rfc3339, format_span
 
@@ -40,7 +40,7 @@ def list_(session: Session, everything: bool) -> None:
         jobs = [job for job in page["items"] if job["id"] not in hidden]
         if jobs:
             out("")
-            out(_jobs_table(session, jobs, now))
+            out(_jobs_table(session, jobs, now), painted=True)
         else:
             say('No schedules yet. Make one:\n  rota schedule create --name hello --every 1m --do "shell: echo hello"')
         if hidden:
@@ -73,7 +73,7 @@ def history(session: Session, name: str | None, limit: int) -> None:
 
     def people() -> None:
         if page["items"]:
-            out(_history_table(session, page["items"]))
+            out(_history_table(session, page["items"]), painted=True)
         else:
             say(f"Nothing has run yet. Run it now: rota schedule trigger {name or 'NAME'}")
 
@@ -243,7 +243,7 @@ def _last_run_in_full(run: LastRun | None) -> str:
     if run is None:
         return "never"
     moment = run["started_at"] or run["finished_at"]
-    word = f"({status_word(run['state'])})"
+    word = f"({run_status(run)})"
     return f"{times.instant(moment)} {word}" if moment else word
 
 
