@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,29 +90,32 @@ class Scratch:
 
     def ask(self, query: str, values: Mapping[str, int] | None = None) -> list[tuple[int, ...]]:
         """Read from the store, beside the daemon or after it."""
-        driver = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
-        try:
+        with closing(self._connect()) as driver:
             return driver.execute(query, values or {}).fetchall()
-        finally:
-            driver.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10, isolation_level=None)
 
     def number(self, query: str, values: Mapping[str, int] | None = None) -> int:
         """The one number that `query` asks for; 0 for NULL."""
         return self.ask(query, values)[0][0] or 0
 
-    def wait_for(self, attempts: int, *, until: float) -> None:
-        """Wait until so many attempts were made and nothing runs or waits. Raises TurnFailed after `until` (epoch).
+    def wait_for(self, attempts: int, *, until: float, look_every: float = 0.25) -> float:
+        """Wait until so many attempts were made and nothing runs or waits; return when that was seen (epoch seconds).
 
-        Two look-ups by key, four times a second: watching must cost the watched nothing worth naming.
+        Seen from outside, so what was seen is committed. Two look-ups by key at a time: watching must cost the
+        watched nothing worth naming. Raises TurnFailed after `until`.
         """
         made = busy = 0
-        while time.time() < until:
-            made = self.number("SELECT max(0, (SELECT value FROM sequence WHERE name = 'attempt'))")
-            busy = self.number("SELECT used FROM run_limit WHERE key = 'runs'")
-            if made >= attempts and not busy:
-                return
-            time.sleep(0.25)
-        raise TurnFailed(f"{made} of {attempts} were started in time, {busy} runs were not done")
+        with closing(self._connect()) as driver:
+            while time.time() < until:
+                ((made, busy),) = driver.execute(
+                    "SELECT (SELECT value FROM sequence WHERE name = 'attempt'), used FROM run_limit WHERE key = 'runs'"
+                )
+                if (made or 0) >= attempts and not busy:
+                    return time.time()
+                time.sleep(look_every)
+        raise TurnFailed(f"{made or 0} of {attempts} were started in time, {busy} runs were not done")
 
 
 def _insert(tx: Tx, jobs: Sequence[JobSpec]) -> None:

@@ -81,6 +81,17 @@ def test_a_store_of_a_newer_version_is_refused_and_not_touched(used: Home) -> No
     assert store.read_bytes() == before
 
 
+def test_a_broken_store_of_output_costs_the_output_and_no_verdict(used: Home) -> None:
+    overwrite(used.path / "output.db", 0, b"this is not SQLite")
+    used.daemon()
+    run = used.run("shell: echo lost; exit 3")
+    ((attempt,),) = (target["attempts"] for target in used.finished(run)["targets"])
+    assert attempt["exit_code"] == 3
+    said = used.rota("runs", "logs", run)
+    assert said.code == UNAVAILABLE
+    assert "output.db" in said.err
+
+
 def own(folder: Path, uid: int) -> None:
     for path in (folder, *folder.rglob("*")):
         os.chown(path, uid, uid)

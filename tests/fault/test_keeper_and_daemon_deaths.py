@@ -113,3 +113,13 @@ def test_a_second_daemon_names_the_first_and_exits_6(home: Home) -> None:
     assert second.code == 6
     assert f"PID {first.pid}" in second.err
     assert home.client.instance()["daemon"]["pid"] == first.pid
+
+
+def test_of_two_daemons_that_start_at_once_one_serves_and_the_other_exits_6(home: Home) -> None:
+    both = [home.starting_daemon(), home.starting_daemon()]
+    loser = until(lambda: next((one for one in both if one.process.poll() is not None), None))
+    (winner,) = (one for one in both if one is not loser)
+    assert loser.wait() == 6
+    home.await_banner(winner)
+    assert home.client.instance()["daemon"]["pid"] == winner.pid
+    assert f"PID {winner.pid}) already runs the instance" in home.log

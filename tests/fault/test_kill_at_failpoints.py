@@ -56,7 +56,7 @@ def schedule(home: Home) -> None:
         {"name": "second", "action": "shell", "params": {"command": WITNESS}},
     ]
     every: dict[str, Json] = {"kind": "interval", "every": "1s"}
-    soon = time.time_ns() // 1000 + SECOND * 2 // 3
+    soon = time.time_ns() // 1000 + SECOND
     works: list[tuple[str, dict[str, Json], dict[str, Json]]] = [
         ("witness", every, {"do": f"shell: {WITNESS}"}),
         ("witness-two-steps", every, {"steps": steps}),

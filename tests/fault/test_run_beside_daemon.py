@@ -103,7 +103,7 @@ def wrote(said: Said) -> list[str]:
 
 
 def test_commands_and_a_starting_daemon_do_not_disturb_each_other(home: Home) -> None:
-    beside_each_other(home, 12)
+    beside_each_other(home, 9)
 
 
 @pytest.mark.slow

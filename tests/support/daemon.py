@@ -298,10 +298,10 @@ def _left_after_stopping(home: Home) -> dict[int, str]:
         if process.poll() is None:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-    # A process that was killed takes a moment to vanish, and a keeper without an owner leaves by itself after 60 s:
-    # where nobody adopts it, the test says so by ending it.
+    # A process that was killed takes a moment to vanish. A keeper without an owner leaves by itself, but after a minute:
+    # a test that leaves one without a daemon to adopt it ends it.
     try:
-        until(lambda: not home.processes(), seconds=3)
+        until(lambda: not home.processes(), seconds=10)
     except AssertionError:
         return home.processes()
     return {}

@@ -20,7 +20,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from rota.actions import registry
-from rota.actions.spec import ActionSpec, AtOnce, Expands, InProcess, OnHost
+from rota.actions.spec import ActionSpec, AtOnce, Expands, InProcess, OnHost, Params
 from rota.domain.errors import InvalidInput
 from rota.domain.step import Exit, Json, Order, Step, StepContext, StepResult
 from rota.templating.renderer import Field, Renderer
@@ -64,16 +64,24 @@ class Instant:
 Prepared = Skip | Ordered | Perform | Instant
 
 
+def ready_now(step: Step) -> Callable[[StepContext], Prepared] | None:
+    """How to prepare a step that needs no rendering; None where it does, or has a `when` that must be evaluated.
+
+    What is the same for every context is done once, here: a step that many runs share is validated only once.
+    """
+    spec = registry.KINDS.get(step.action)
+    if step.when is not None or spec is None or any(True for _ in registry.templates(spec, step.params)):
+        return None
+    model = _validated(spec, step.params)
+    return lambda context: _other_system(step, context) or _prepared(spec, model, context)
+
+
 def prepare_now(step: Step, context: StepContext) -> Prepared | None:
     """Prepare a step that needs no rendering; None where it does, or has a `when` that must be evaluated."""
     if skip := _other_system(step, context):
         return skip
-    if step.when is not None or step.action not in registry.KINDS:
-        return None
-    spec = registry.KINDS[step.action]
-    if any(True for _ in registry.templates(spec, step.params)):
-        return None
-    return _prepared(spec, step.params, context)
+    ready = ready_now(step)
+    return ready(context) if ready is not None else None
 
 
 async def prepare(step: Step, context: StepContext, renderer: Renderer) -> Prepared:
@@ -92,7 +100,7 @@ async def prepare(step: Step, context: StepContext, renderer: Renderer) -> Prepa
         params = await _rendered(spec, step.params, variables, frozenset(context.registered), renderer)
     except InvalidInput as error:
         return Instant(_refused(error))
-    return _prepared(spec, params, context)
+    return _prepared(spec, _validated(spec, params), context)
 
 
 def template_variables(context: StepContext) -> dict[str, Json]:
@@ -132,13 +140,19 @@ def _replaced(value: Json, path: str, values: Mapping[str, str]) -> Json:
     return value
 
 
-def _prepared(spec: ActionSpec[Any], params: Mapping[str, Json], context: StepContext) -> Prepared:
-    """Validate once more, as rendering may have made of `path` something that is none, and make the order."""
+def _validated(spec: ActionSpec[Any], params: Mapping[str, Json]) -> Params | StepResult:
+    """The parameters as the action takes them, or why it does not: rendering may have made of a path none."""
     try:
-        model = spec.params.model_validate(dict(params))
+        model: Params = spec.params.model_validate(dict(params))
     except ValidationError:
-        faults = registry.type_faults(spec, params)
-        return Instant(_refused(InvalidInput.of(faults)))
+        return _refused(InvalidInput.of(registry.type_faults(spec, params)))
+    return model
+
+
+def _prepared(spec: ActionSpec[Any], model: Params | StepResult, context: StepContext) -> Prepared:
+    """Make the order of valid parameters; what is wrong with others is the step's result."""
+    if isinstance(model, StepResult):
+        return Instant(model)
     match spec.work:
         case OnHost(order=order, read=read):
             return Ordered(order(model, context), lambda ended: read(model, ended))

@@ -6,6 +6,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rota.client.api import Client
@@ -21,11 +24,13 @@ _PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def connect(instance: Instance, *, may_create: bool, say: Callable[[str], None]) -> Iterator[Client]:
+def connect(
+    instance: Instance, *, may_create: bool, may_pretend: bool = False, say: Callable[[str], None]
+) -> Iterator[Client]:
     """Give a client of the daemon, or of this process where there is none.
 
-    In process only if the store exists and this user owns it; `may_create` makes one and says so. Raises
-    Unavailable otherwise, with what to start.
+    In process only if the store exists and this user owns it; `may_create` makes one and says so, `may_pretend`
+    makes one elsewhere and takes it away again. Raises Unavailable otherwise, with what to start.
     """
     if instance.server:
         raise Unavailable(
@@ -41,6 +46,10 @@ def connect(instance: Instance, *, may_create: bool, say: Callable[[str], None])
         raise Unavailable(error.happened, expected=error.expected, hint=error.hint) from error
     if served:
         yield Client(transport)
+        return
+    if not exists and may_pretend:
+        with TemporaryDirectory(prefix="rota-") as folder:
+            yield from _in_process(replace(instance, home=Path(folder)))
         return
     _check_own_store(instance, exists=exists, may_create=may_create, say=say)
     yield from _in_process(instance)

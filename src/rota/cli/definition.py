@@ -22,6 +22,8 @@ _FLAGS = {
     "name": "--name",
     "description": "--description",
     "expression": "--cron",
+    "cron": "--cron",
+    "state": "--state",
     "every": "--every",
     "at": "--at",
     "timezone": "--timezone",

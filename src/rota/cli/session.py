@@ -40,11 +40,14 @@ class Session:
         return resolve(home=self.home, server=self.server, env=self.env)
 
     @contextmanager
-    def client(self, *, may_create: bool = False) -> Iterator[Client]:
-        """Reach the instance. Only a verb that makes something (`may_create`) may make the store for it."""
+    def client(self, *, may_create: bool = False, may_pretend: bool = False) -> Iterator[Client]:
+        """Reach the instance. Only a verb that makes something (`may_create`) may make the store for it.
+
+        What only judges words (`may_pretend`) does with an empty instance that is gone afterwards, where there is none.
+        """
         from rota.cli.connect import connect
 
-        with connect(self.instance, may_create=may_create, say=say) as client:
+        with connect(self.instance, may_create=may_create, may_pretend=may_pretend, say=say) as client:
             yield client
 
     def now(self) -> Micros:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 from rota.actions.commands import leftovers
-from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now
+from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now, ready_now
 from rota.connectors.local.connector import KeeperLostError
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import RotaError
@@ -67,6 +67,7 @@ class Worker:
         self._store, self._clock, self._plans, self._hosts = store, clock, plans, hosts
         self._connector, self._renderer, self._output, self._events = connector, renderer, output, events
         self._held: dict[int, _Held] = {}
+        self._ready_steps: dict[tuple[int, int], Callable[[StepContext], Prepared] | None] = {}
         self._instants: dict[int, StepResult | None] = {}  # by plan id
         self._group: asyncio.TaskGroup | None = None
         self._closing = False
@@ -233,7 +234,8 @@ class Worker:
         result: StepResult | Skip
         try:
             authorize(Principal(name="schedule"), Verb.RUN, f"run {work.run_public}")
-            prepared = prepare_now(step, context) or await prepare(step, context, self._renderer)
+            ready = self._ready(work)
+            prepared = ready(context) if ready is not None else await prepare(step, context, self._renderer)
             if held.cancel is not None and not follow:
                 exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
             else:
@@ -255,6 +257,16 @@ class Worker:
                 registered=json.dumps(value) if step.register else None,
             )  # fmt: skip
         return self._attempt_end(step, result, exit_, started_at=started_at, finished_at=finished_at)
+
+    def _ready(self, work: Assignment) -> Callable[[StepContext], Prepared] | None:
+        """How to prepare the step at the cursor without rendering, found once for all runs of a plan."""
+        key = work.plan_id, work.cursor
+        if key not in self._ready_steps:
+            if len(self._ready_steps) > PLANS_KEPT:
+                self._ready_steps.clear()
+            plan = self._plans.peek(work.plan_id)
+            self._ready_steps[key] = ready_now(plan.steps[work.cursor]) if plan is not None else None
+        return self._ready_steps[key]
 
     async def _carry_out(
         self, held: _Held, step: Step, prepared: Prepared, *, follow: bool

@@ -40,7 +40,7 @@ def names_of(tx: Tx, table: Table, *conditions: ColumnElement[bool]) -> list[str
 def unknown(what: str, ref: str, known: Sequence[str], *, see: str) -> NotFound:
     """The error for a reference that leads nowhere. `see` is the command that lists what there is."""
     hint = near(ref, known)
-    return NotFound(f'there is no {what} "{ref}"', hint=f"{hint} see: {see}" if hint else f"see: {see}")
+    return NotFound(f'there is no {what} "{ref}"', hint=f"{hint} Or see: {see}" if hint else f"see: {see}")
 
 
 def ambiguous(ref: str, candidates: Sequence[str]) -> InvalidInput:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from rota.domain.authorize import Principal, Verb, authorize
+from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
 from rota.ports import OutputItem, Tx
 from rota.storage import runs
@@ -120,11 +121,15 @@ def _look(tx: Tx, run_id: int) -> _Look:
 
 
 async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[OutputItem]:
-    """All output behind `after` that is stored now."""
-    while items := await ctx.output.after(row.id, after, _PAGE):
-        for item in items:
-            yield item
-        after = items[-1].seq
+    """All output behind `after` that is stored now. None where its store fails: how the run ends is told all the
+    same, and whoever asks for the output alone hears what is wrong with it."""
+    try:
+        while items := await ctx.output.after(row.id, after, _PAGE):
+            for item in items:
+                yield item
+            after = items[-1].seq
+    except Unavailable:
+        return
 
 
 async def _wait(touched: asyncio.Event, *, pace: float, longest: float) -> None:

@@ -246,7 +246,7 @@ def _spec(draft: RunDraft) -> tuple[JobSpec, list[FieldError]]:
         variables=draft.variables,
         run_timeout_seconds=draft.run_timeout_seconds,
     )
-    told = {fault.field.partition("[")[0] for fault in faults}
+    told = {fault.field.partition("[")[0].partition(".")[0] for fault in faults}
     own = [fault for fault in spec.faults() if fault.field != "name"]
     if told & {"do", "playbook"}:
         own = [fault for fault in own if fault.field != "steps"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rota.domain.errors import FieldError, InvalidInput
-from rota.domain.instant import SECOND, Micros, format_rfc3339, parse_duration, parse_rfc3339
+from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros, parse_duration, parse_rfc3339
 from rota.domain.job import NamedTrigger
 from rota.domain.trigger.spec import (
     CronTrigger,
@@ -84,8 +84,8 @@ def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[Fiel
     return [
         FieldError(
             field=f"triggers[{place}].at",
-            message=f"{format_rfc3339(named.rule.at)} has passed",
-            expected=f"an instant after {format_rfc3339(now)}",
+            message=f"{_utc(named.rule.at)} has passed",
+            expected=f"a time after {_utc(now)}",
         )
         for place, named in enumerate(triggers)
         if isinstance(named.rule, OnceTrigger) and named.rule.at <= now
@@ -113,6 +113,13 @@ def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone
             data["every_seconds"] = 60  # a stand-in, so that the other fields are judged too
     if draft.at is not None and data["kind"] == "once":
         data["at"] = _instant(draft.at, zone)
+        try:
+            parse_rfc3339(str(data["at"]))
+        except InvalidInput as error:
+            expected = "a date and time, in the trigger's zone or with an offset"
+            hint = 'such as "2026-12-01 02:00" or "2026-12-01T02:00:00Z"'
+            faults.append(FieldError(field=f"{path}at", message=error.happened, expected=expected, hint=hint))
+            data["at"] = format_rfc3339(now)  # a stand-in
     if isinstance(old, IntervalTrigger) and "anchor" not in data and data.get("every_seconds") == old.every / SECOND:
         data["anchor"] = format_rfc3339(old.anchor)
     if data["kind"] != "manual":
@@ -151,6 +158,10 @@ def _instant(text: str, zone: str) -> str:
         return format_rfc3339(zone_named(zone).first_reaching(wall // SECOND) * SECOND)
     except InvalidInput:
         return format_rfc3339(wall)  # the zone is at fault, and is told of by itself
+
+
+def _utc(at: Micros) -> str:
+    return f"{from_micros(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _in_api_words(fault: FieldError, draft: TriggerDraft) -> FieldError:

@@ -92,7 +92,8 @@ def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
     if row.cancel_requested_at is not None:
         reason = f" ({row.cancel_reason})" if row.cancel_reason else ""
         lines.append(f"Its end was asked for at {_said(row.cancel_requested_at)}{reason}")
-    name = f"Run {row.public_id[:8]} of {row.title}"
+    title = f'"{row.title}"' if row.job_id is None else row.title
+    name = f"Run {row.public_id[:SHOWN]} of {title}"
     if row.finished_at is not None:
         return _Answer(subject(row), row.state, f"{name} {_ended(row)}", lines)
     waits, look = _waiting(tx, row, targets, daemon)

@@ -99,7 +99,7 @@ def show(session: Session, name: str) -> None:
 def validate(session: Session, file: str) -> int:
     """Check a playbook FILE (- is stdin) and name everything that is wrong with it."""
     text = _read(file)
-    with session.client() as client:
+    with session.client(may_pretend=True) as client:
         found = client.validate_playbook(text)
 
     def people() -> None:
@@ -108,7 +108,7 @@ def validate(session: Session, file: str) -> int:
             return
         faults = Faults()
         for fault in found["errors"]:
-            faults.add(fault["field"], fault["message"], expected=fault["expected"], hint=fault["hint"])
+            faults.add(fault["field"], fault["message"], expected=fault["expected"], hint=fault.get("hint", ""))
         faults.raise_any(hint=f"correct {file} and check again: rota playbook validate {file}")
 
     emit(session, found, people=people, name="valid")

@@ -58,10 +58,11 @@ def run(
     if name:
         for option, value in (("--target", target), ("--run-timeout", run_timeout)):
             if value:
-                faults.add(option, "does not go with NAME", expected=f"rota schedule update {name} {option} …")
+                hint = f"change the schedule: rota schedule update {name} {option} …"
+                faults.add(option, "does not go with NAME", hint=hint)
     pairs = faults.variables(variables)
     seconds = faults.seconds("--run-timeout", run_timeout)
-    faults.raise_any(hint="such as: rota run --do 'shell: df -h'")
+    faults.raise_any(hint="" if any(given.values()) else "such as: rota run --do 'shell: df -h'")
     if name:
         from rota.cli.commands.schedule_act import trigger_now
 
@@ -79,7 +80,7 @@ def run(
 def start_ad_hoc(session: Session, typed: dict[str, Json], *, no_wait: bool, dry_run: bool) -> int:
     """Make a run of what was `typed` (None = not typed) and watch it, or with `dry_run` print its plan."""
     body = {field: value for field, value in typed.items() if value is not None}
-    with session.client(may_create=not dry_run) as client:
+    with session.client(may_create=not dry_run, may_pretend=dry_run) as client:
         if dry_run:
             print_plan(session, in_flags(lambda: client.plan_run(body)))
             return 0

@@ -11,6 +11,7 @@ import click
 
 from rota.cli import times
 from rota.cli.command import Group
+from rota.cli.definition import in_flags
 from rota.cli.emit import emit
 from rota.cli.lines import Lines
 from rota.cli.options import dry_run
@@ -41,11 +42,15 @@ def runs() -> None:
 def list_(session: Session, job: str | None, state: str | None, limit: int) -> None:
     """List runs, newest first. Times are UTC."""
     with session.client() as client:
-        page = client.runs(job=job, state=states_of(state) if state else None, limit=limit)
+        page = in_flags(lambda: client.runs(job=job, state=states_of(state) if state else None, limit=limit))
 
     def people() -> None:
         if not page["items"]:
-            say("No such runs." if job or state else "Nothing has run yet. Try: rota run --do 'shell: echo hello'")
+            say(
+                "No such runs. All there are: rota runs list"
+                if job or state
+                else "Nothing has run yet. Try: rota run --do 'shell: echo hello'"
+            )
             return
         titles = ["ID", "SCHEDULE", "TRIGGER", "STATUS", "STARTED", "DURATION", "HOSTS"]
         rows = [_row(run) for run in page["items"]]

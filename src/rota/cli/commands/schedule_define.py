@@ -14,6 +14,7 @@ from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
 from rota.cli.texts import job_next_runs, short_id, trigger_line, value_text
 from rota.domain.errors import Conflict
+from rota.domain.instant import SECOND, format_span
 
 if TYPE_CHECKING:
     from rota.client.api import Client
@@ -41,7 +42,7 @@ def create(session: Session, /, name: str | None, **options: Any) -> None:
     if faults and is_something_typed:
         faults.join(lambda: _judged(session, body))
     faults.raise_any(hint=_EXAMPLE)
-    with session.client(may_create=not typed.dry_run) as client:
+    with session.client(may_create=not typed.dry_run, may_pretend=typed.dry_run) as client:
         job = in_flags(lambda: client.create_job(body, dry_run=typed.dry_run))
         emit(session, job, people=lambda: _tell_created(job, dry_run=typed.dry_run))
         for warning in job.get("warnings", []):
@@ -91,7 +92,7 @@ def update(session: Session, /, name: str, new_name: str | None, unset: Sequence
 def _judged(session: Session, body: dict[str, Json]) -> Job:
     """What the server thinks of a schedule whose options are not all there: stand-ins take the place of what is not."""
     work: dict[str, Json] = {} if body.keys() & {"playbook", "do"} else {"do": "noop"}
-    with session.client() as client:
+    with session.client(may_pretend=True) as client:
         return in_flags(lambda: client.create_job({"name": "stand-in", **work, **body}, dry_run=True))
 
 
@@ -129,8 +130,19 @@ def _tell_changed(changed: Changed, *, dry_run: bool) -> None:
         return
     out(f'Schedule "{job["name"]}" {"would be updated" if dry_run else "updated"}')
     for change in changes:
-        out(f"  {change['field']}: {value_text(change['old'])} → {value_text(change['new'])}")
+        out(f"  {_changed(change['field'], change['old'], change['new'])}")
     out("\n".join(job_next_runs(job, _NEXT_SHOWN)))
+
+
+def _changed(field: str, old: Json, new: Json) -> str:
+    """`overlap_policy: skip → allow`; lengths of time as they are typed: `grace: 1m → 5m`."""
+    if field.endswith("_seconds") and isinstance(old, int | float) and isinstance(new, int | float):
+        return f"{field.removesuffix('_seconds')}: {_span(old)} → {_span(new)}"
+    return f"{field}: {value_text(old)} → {value_text(new)}"
+
+
+def _span(seconds: float) -> str:
+    return format_span(round(seconds * SECOND))
 
 
 def _warn_if_nothing_fires(client: Client) -> None:

@@ -8,6 +8,7 @@ import click
 
 from rota.cli import times
 from rota.cli.command import Command
+from rota.cli.definition import in_flags
 from rota.cli.emit import emit
 from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
@@ -75,7 +76,7 @@ def history(session: Session, name: str | None, limit: int) -> None:
         if page["items"]:
             out(_history_table(session, page["items"]), painted=True)
         else:
-            say(f"Nothing has run yet. Run it now: rota schedule trigger {name or 'NAME'}")
+            say(f"Nothing has run yet. {_what_to_run(name)}")
 
     emit(session, page, people=people, name="id")
 
@@ -105,11 +106,15 @@ def preview(
     given = {"NAME": name, "--cron": cron, "--every": every, "--at": at}
     named = [option for option, value in given.items() if value is not None]
     if not named:
-        raise InvalidInput("nothing to preview", expected="a schedule's NAME, or one of --cron --every --at")
+        raise InvalidInput(
+            "nothing to preview",
+            expected="a schedule's NAME, or one of --cron --every --at",
+            hint='such as: rota schedule preview --cron "0 2 * * *"',
+        )
     faults = Faults()
     faults.at_most_one(named)
     faults.raise_any()
-    with session.client() as client:
+    with session.client(may_pretend=name is None) as client:
         if name is not None:
             job = client.job(name)
             emit(
@@ -122,7 +127,8 @@ def preview(
             from rota.localzone import local_zone_name
 
             timezone = local_zone_name(session.env)
-        found = client.preview(cron=cron, every=every, at=at, timezone=timezone, count=count)
+        zone = timezone
+        found = in_flags(lambda: client.preview(cron=cron, every=every, at=at, timezone=zone, count=count))
         head = f"{found['trigger_short']} ({found['trigger_text']})"
         emit(session, found, people=lambda: out("\n".join([head, *next_runs(found["next_runs"], count)])))
 
@@ -245,6 +251,12 @@ def _last_run_in_full(run: LastRun | None) -> str:
     moment = run["started_at"] or run["finished_at"]
     word = f"({run_status(run)})"
     return f"{times.instant(moment)} {word}" if moment else word
+
+
+def _what_to_run(name: str | None) -> str:
+    if name:
+        return f"Run it now: rota schedule trigger {name}"
+    return "Run a schedule now: rota schedule trigger NAME; or a command: rota run --do 'shell: echo hello'"
 
 
 def _history_table(session: Session, entries: list[RunEntry | LedgerEntry]) -> str:
