@@ -117,7 +117,7 @@ def test_a_second_daemon_names_the_first_and_exits_6(home: Home) -> None:
 
 def test_of_two_daemons_that_start_at_once_one_serves_and_the_other_exits_6(home: Home) -> None:
     both = [home.starting_daemon(), home.starting_daemon()]
-    loser = until(lambda: next((one for one in both if one.process.poll() is not None), None))
+    (loser,) = until(lambda: [one for one in both if one.process.poll() is not None])
     (winner,) = (one for one in both if one is not loser)
     assert loser.wait() == 6
     home.await_banner(winner)

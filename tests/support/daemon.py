@@ -298,8 +298,8 @@ def _left_after_stopping(home: Home) -> dict[int, str]:
         if process.poll() is None:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-    # A process that was killed takes a moment to vanish. A keeper without an owner leaves by itself, but after a minute:
-    # a test that leaves one without a daemon to adopt it ends it.
+    # A process that was killed takes a moment to vanish. A keeper without an owner leaves by itself, but only after a
+    # minute: a test that leaves one behind starts a daemon to adopt it.
     try:
         until(lambda: not home.processes(), seconds=10)
     except AssertionError:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rota.client.api import Client
@@ -48,6 +47,8 @@ def connect(
         yield Client(transport)
         return
     if not exists and may_pretend:
+        from tempfile import TemporaryDirectory
+
         with TemporaryDirectory(prefix="rota-") as folder:
             yield from _in_process(replace(instance, home=Path(folder)))
         return

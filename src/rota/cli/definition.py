@@ -161,6 +161,8 @@ def _in_flag(fault: FieldError) -> FieldError:
     words = fault.field.replace("[", ".").split(".")
     flag = next((_FLAGS[word] for word in reversed(words) if word in _FLAGS), fault.field)
     message = fault.message
+    if words[0] == "vars" and len(words) > 1:
+        flag = f"--var {'.'.join(words[1:])}"
     if words[0] == "do" and len(words) > 1:  # a parameter within the text
         flag, message = "--do", f"{'.'.join(words[1:])}: {message}"
     return replace(fault, field=flag, message=message)

@@ -166,7 +166,7 @@ def _with(host: Host, draft: HostDraft) -> Host:
 def _faults(draft: HostDraft) -> list[FieldError]:
     faults = [*draft.faults, *tag_faults(draft.tags or {})]
     if draft.connector in _LATER:
-        message = f"connector {draft.connector} comes with the fleet release"
+        message = f'"{draft.connector}" comes with the fleet release'
         faults.append(FieldError(field="connector", message=message, expected="local", got=draft.connector or ""))
     elif draft.connector not in {None, "local"}:
         message = f'there is no connector "{draft.connector}"'

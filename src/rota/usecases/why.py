@@ -135,8 +135,8 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
     if lost:
         return f"was going on when its owner was lost at {_said(min(lost))}; it may still be adopted", soon
     left = row.total - sum(1 for target in targets if target.finished_at is not None)
-    since = "" if row.started_at is None else f" since {_said(row.started_at)}"
-    return f"is running{since}, {left} of {row.total} hosts still at it", None
+    running = "is running" if row.started_at is None else f"has been running since {_said(row.started_at)}"
+    return f"{running}, {left} of {row.total} hosts still at it", None
 
 
 def _came_from(row: RunRow) -> str:
@@ -179,7 +179,9 @@ def _bad_targets(targets: list[TargetRow]) -> Iterator[str]:
 def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
     about = f"job {row.name}"
     name = f'Schedule "{row.name}"'
-    lines = [*_last(tx, row)]
+    unfinished = runs.unfinished_of(tx, row.id)
+    going_on = [f"Going on: {_shown(run.public_id)} ({run.state})" for run in unfinished]
+    lines = [*going_on, *_last(tx, row)]
     if row.deleted_at is not None:
         entry = audit.latest(tx, job_cases.subject(row), "delete")
         by = f" by {entry.principal}" if entry else ""
@@ -191,9 +193,6 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
         lines.append(f"Let it run again: rota schedule enable {row.name}")
         return _Answer(about, "disabled", f"{name} is disabled{since}: nothing of it is due", lines)
     clock = [timing for timing in timings_of(tx, row.id) if timing.rule is not None and timing.nominal is not None]
-    unfinished = runs.unfinished_of(tx, row.id)
-    going_on = [f"Going on: {_shown(run.public_id)} ({run.state})" for run in unfinished]
-    lines = [*going_on, *lines]
     if not clock:
         manual = all(timing.rule is None for timing in timings_of(tx, row.id))
         said = "runs only when it is triggered" if manual else "has no run ahead: its last instant has passed"
@@ -221,11 +220,10 @@ def _next(about: str, name: str, timing: Timing, lines: list[str], daemon: Daemo
 
 
 def _last(tx: Tx, row: JobRow) -> Iterator[str]:
-    """What happened last: the newest run, and the newest refusal where that is newer."""
+    """What happened last: the newest run if it has ended, and the newest refusal where that is newer."""
     run, refusal = runs.latest_run(tx, row.id), runs.latest_refusal(tx, row.id)
-    if run is not None:
-        ended = _ended(run) if run.finished_at is not None else run.state
-        yield f"Last run: {_shown(run.public_id)}, due {_said(run.due_at)}, {ended}"
+    if run is not None and run.finished_at is not None:
+        yield f"Last run: {_shown(run.public_id)}, due {_said(run.due_at)}, {_ended(run)}"
     if refusal is not None and (run is None or refusal.at >= run.created_at):
         yield f"Last refusal: {_refused(refusal)}"
 

@@ -102,7 +102,7 @@ def ping(session: Session) -> int:
     instance = session.instance
     info = _ask(instance)
     if info is None:
-        say(_silence(instance, instance.daemon_pid())[0])
+        say("\n".join(_silence(instance, instance.daemon_pid())))
         return _NOT_RUNNING
     emit(session, info["daemon"], people=lambda: out(f"The daemon answers (PID {info['daemon']['pid']})"), name="pid")
     return 0

@@ -12,6 +12,7 @@ from rota.cli.emit import emit
 from rota.cli.options import dry_run
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
+from rota.domain.errors import NotFound, near
 
 if TYPE_CHECKING:
     from rota.client.api import Body
@@ -63,8 +64,12 @@ def add(session: Session, name: str, hosts: Sequence[str], dry_run: bool) -> Non
 @click.pass_obj
 def remove(session: Session, name: str, dry_run: bool) -> int:
     """Remove a group. Its hosts stay."""
-    if not dry_run:
-        with session.client() as client:
+    with session.client() as client:
+        known = [group["name"] for group in client.groups()["items"]]
+        if name not in known:
+            meant = f"{near(name, known)} Or see: rota groups list".lstrip()
+            raise NotFound(f'there is no group "{name}"', hint=meant)
+        if not dry_run:
             if not session.confirm(f'Remove group "{name}"? Its hosts stay.'):
                 say("Not removed.")
                 return _NOT_REMOVED

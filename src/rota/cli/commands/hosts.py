@@ -84,7 +84,10 @@ def add(session: Session, name: str, connector: str, tags: Sequence[str], groups
         return
     with session.client(may_create=True) as client:
         host = client.add_host(body)
+        is_first = len(client.hosts()["items"]) == 2  # the other is local
     emit(session, host, people=lambda: out(f'Host "{host["name"]}" added (ID: {short_id(host["id"])})'))
+    if is_first:
+        say('From now on "all" means the hosts you add. This machine is still there, as host:local.')
 
 
 @hosts.command("update", example="rota hosts update web-1 --tag env=staging --disabled true")

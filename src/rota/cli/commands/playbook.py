@@ -11,7 +11,6 @@ import click
 
 from rota.cli import times
 from rota.cli.command import Group
-from rota.cli.definition import in_flags
 from rota.cli.emit import emit
 from rota.cli.options import Faults, dry_run, variables_option
 from rota.cli.session import Session, out, say
@@ -145,7 +144,7 @@ def import_(context: click.Context, file: str, name: str | None, dry_run: bool) 
     session = context.ensure_object(Session)
     text = _read(file)
     with session.client(may_create=True) as client:
-        found = in_flags(lambda: client.import_playbook(text, name=name))
+        found = client.import_playbook(text, name=name)
     emit(session, found, people=lambda: out(f'Playbook "{found["name"]}" imported ({found["digest"][:12]})'))
     return 0
 

@@ -185,7 +185,7 @@ def _show(session: Session, run: Run) -> None:
         ("Due", times.utc(run["due_at"])),
         ("Started", times.utc(run["started_at"])),
         ("Finished", times.utc(run["finished_at"])),
-        ("Duration", times.duration(run["duration_seconds"])),
+        ("Duration", times.since(run["started_at"], run["finished_at"], session.now())),
         ("Hosts", f"{run['hosts']['ok']}/{run['hosts']['total']}"),
         ("Started By", run["principal"]),
     ]

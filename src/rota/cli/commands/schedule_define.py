@@ -86,7 +86,8 @@ def update(session: Session, /, name: str, new_name: str | None, unset: Sequence
             faults.join(lambda: in_flags(lambda: client.update_job(name, body, dry_run=True)))
         faults.raise_any(hint=hint)
         changed = in_flags(lambda: client.update_job(name, body, version=version, dry_run=typed.dry_run))
-    emit(session, changed, people=lambda: _tell_changed(changed, dry_run=typed.dry_run))
+    answer = changed["job"] if session.output == "name" else changed
+    emit(session, answer, people=lambda: _tell_changed(changed, dry_run=typed.dry_run))
 
 
 def _judged(session: Session, body: dict[str, Json]) -> Job:
