@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from bench import process
 from bench.add import add
 from bench.boot import boot
 from bench.catalogue import CATALOGUE
@@ -18,8 +20,6 @@ from bench.keeper_rate import keeper_rate
 from bench.peers.aps import percentile
 from bench.real_start import real_start
 from bench.steady import steady
-
-from bench import process
 
 
 def outcome_of(bench: Bench, scratch: Path) -> Outcome:

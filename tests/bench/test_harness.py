@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed, median, order, ratio, run
 
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from bench.process import Cost
 
 from bench import process
+from bench.process import Cost
 
 
 @pytest.fixture

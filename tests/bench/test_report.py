@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from bench import report
 from bench.__main__ import main
 from bench.harness import Bench, Figure, Goal, Outcome, Sample
 from bench.machine import Machine
-
-from bench import report
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -38,13 +38,9 @@ def test_each_kind_of_error_has_its_exit_code(daemon: Canned, status: int, code:
 
 
 def test_a_hint_is_no_expectation_and_has_a_line_of_its_own(home: Path) -> None:
-    done = rota("schedule", "preview", "--cron", "0 0 30 2 *", home=home / "none")
-    assert done.returncode == 6  # looking makes no instance
-    (home / "new").mkdir()
-    rota("hosts", "add", "web-1", home=home / "new")
-    done = rota("schedule", "preview", "--cron", "0 0 30 2 *", home=home / "new")
+    done = rota("schedule", "preview", "--cron", "0 0 30 2 *", home=home)
     assert done.stderr.splitlines() == [
-        "Error: cron: never fires: Feb has no day 30 (expected a date that exists)",
+        "Error: --cron: never fires: Feb has no day 30 (expected a date that exists)",
         'Hint: try: rota jobs preview --cron "0 0 29 2 *"',
     ]
 
@@ -100,6 +96,21 @@ def test_without_an_instance_looking_says_what_to_start_and_makes_nothing(home: 
     assert done.returncode == 6
     assert "rota daemon" in done.stderr
     assert "rota demo" in done.stderr
+    assert not (home / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("schedule", "preview", "--cron", "0 2 * * *"),
+        ("schedule", "create", "--name", "x", "--manual", "--do", "noop", "--dry-run"),
+        ("run", "--do", "noop", "--dry-run"),
+        ("playbook", "validate", "-"),
+    ],
+)
+def test_what_only_judges_words_needs_no_instance_and_makes_none(home: Path, words: tuple[str, ...]) -> None:
+    playbook = "name: p\nsteps:\n  - {name: a, exec: ls}\n"
+    assert rota(*words, home=home / "none", stdin=playbook).returncode == 0
     assert not (home / "none").exists()
 
 

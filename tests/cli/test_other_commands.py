@@ -231,11 +231,29 @@ def test_a_selector_is_sent_as_it_was_typed(daemon: Canned) -> None:
 def test_what_is_removed_is_asked_about_first(daemon: Canned, args: tuple[str, ...], path: str) -> None:
     daemon.on("GET", "/hosts/web-1", (200, a_host()))
     daemon.on("GET", "/playbooks/backup", (200, a_playbook()))
+    daemon.on("GET", "/groups", (200, {"items": [{"name": "web", "hosts": []}], "next": None}))
     daemon.on("DELETE", path, (200, {"deleted": args[-1]}))
     assert daemon.rota(*args).returncode == 7
     assert not [request for request in daemon.requests if request.method == "DELETE"]
     assert daemon.rota(*args, "--yes").returncode == 0
     assert daemon.asked("DELETE", path)
+
+
+def test_even_a_dry_run_removes_no_group_that_is_not_there(daemon: Canned) -> None:
+    daemon.on("GET", "/groups", (200, {"items": [{"name": "web", "hosts": []}], "next": None}))
+    done = daemon.rota("groups", "remove", "wbe", "--dry-run")
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        'Error: there is no group "wbe"',
+        'Hint: did you mean "web"? Or see: rota groups list',
+    ]
+
+
+def test_the_first_host_is_told_of_with_what_it_changes(home: Path) -> None:
+    first = rota("hosts", "add", "web-1", home=home)
+    assert 'Host "web-1" added' in first.stdout
+    assert "host:local" in first.stderr
+    assert "host:local" not in rota("hosts", "add", "web-2", home=home).stderr
 
 
 def test_a_group_is_made_with_its_hosts(daemon: Canned) -> None:

@@ -65,8 +65,8 @@ class Session:
 
     @property
     def terminal_width(self) -> int | None:
-        """Columns of the terminal that stdout is; None where it is none, so that nothing is ever cut in a pipe."""
-        if not sys.stdout.isatty():
+        """Columns of the terminal that stdout is; None where nothing is to be cut: in a pipe, and of `-o wide`."""
+        if self.wide or not sys.stdout.isatty():
             return None
         try:
             return int(self.env["COLUMNS"])

@@ -18,7 +18,7 @@ from rota.ports import Clock, Store
 from rota.storage.cards import load_cards, upcoming
 from rota.storage.planning import Card, Planned, plan_due
 
-FIRST_BATCH, LARGEST_BATCH = 128, 5_000
+FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 5_000, 8
 LONGEST_SLEEP_SECONDS = 5.0
 LOOK_AGAIN: Micros = 60 * SECOND  # what another process changed is seen within this
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
@@ -56,7 +56,7 @@ class Planner:
         is_behind = planned.handled == batch
         self._worker.reporter.starts_first(is_behind)
         if is_behind:
-            return min(batch * 4, LARGEST_BATCH)
+            return min(batch * GROWTH, LARGEST_BATCH)
         await self._look_ahead(planned.next_fire)
         await self._sleep(planned.next_fire)
         return FIRST_BATCH

@@ -14,7 +14,7 @@ from rota.storage.finishing import move_on, settle
 from rota.storage.work import Assignment, Report, Settled
 
 _RETRY_SECONDS = 1.0
-HELD_SECONDS = 0.25
+HELD_SECONDS = 2.0
 
 
 class Reporter:
@@ -53,6 +53,7 @@ class Reporter:
         """Have it committed, and return what the commit it was part of did."""
         future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         self._waiting.append((len(self._pending), future))
+        self._released.set()
         self.add(report)
         return await future
 
@@ -61,7 +62,10 @@ class Reporter:
         self._wake.set()
 
     def starts_first(self, held: bool) -> None:
-        """While `held`, verdicts wait for starts, each for a quarter of a second at most."""
+        """While `held`, verdicts that nobody waits for let starts go first, for HELD_SECONDS at most.
+
+        Those are the verdicts of what was done at once, in this process: a step of a longer run is never held up.
+        """
         self._held = held
         if not held:
             self._released.set()
@@ -74,7 +78,7 @@ class Reporter:
         """Commit reports until cancelled. What cannot be written now is kept and tried again: a verdict is not lost."""
         while True:
             await self._wake.wait()
-            if self._held:
+            if self._held and not self._waiting:
                 self._released.clear()
                 await self._clock.sleep(HELD_SECONDS, wake=self._released)
             self._wake.clear()

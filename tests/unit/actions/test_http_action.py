@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tests.unit.actions.doing import a_context, do
 
 from rota.domain.step import Json, Step, StepResult
 from rota.templating.renderer import Renderer
+from tests.unit.actions.doing import a_context, do
 
 
 class Handler(BaseHTTPRequestHandler):

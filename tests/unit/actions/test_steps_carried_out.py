@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.actions.doing import a_context, carry_out, do
 
 from rota.actions.commands import leftovers, read_exit
 from rota.actions.playbook_file import read_playbook
@@ -17,6 +16,7 @@ from rota.actions.prepare import Instant, Ordered, Perform, Skip, prepare, prepa
 from rota.domain.errors import NotFound
 from rota.domain.step import Command, Exit, Json, Step
 from rota.templating.renderer import Renderer
+from tests.unit.actions.doing import a_context, carry_out, do
 
 EXAMPLES = Path(__file__).parents[3] / "src/rota/examples/playbooks"
 
