@@ -30,13 +30,13 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -q -n auto -m "not slow" tests/unit tests/contract tests/engine tests/storage tests/usecases tests/api
 
-# Everything, installing what it needs.
+# Everything but the long forms (make soak), installing what it needs.
 test: $(STAMP)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n auto --dist worksteal
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow"
 
 # The long forms.
 soak: $(STAMP)
