@@ -202,7 +202,7 @@ async def _parts(
 
 def _settle_in(tx: Tx, owner: str, *, kind: str, cap: int) -> str:
     """Make this owner known and the settings' cap the store's. Returns the instance id, made at the first start."""
-    add_owner(tx, owner, kind=kind, pid=os.getpid(), keeper=None)
+    add_owner(tx, owner, kind=kind, pid=os.getpid())
     if kind == "daemon":
         tx.driver.execute(
             "INSERT INTO run_limit (key, cap, used) VALUES ('runs', ?, 0) ON CONFLICT (key) DO UPDATE SET cap = ?",

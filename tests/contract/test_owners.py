@@ -13,10 +13,10 @@ from tests.support.clock import NOON
 async def test_owners_live_until_they_are_known_to_have_ended(world: StoreWorld) -> None:
     for owner in ("own_a", "own_b"):
         await world.store.write(
-            lambda tx, owner=owner: add_owner(tx, owner, kind="daemon", pid=7, keeper=None)  # type: ignore[misc]
+            lambda tx, owner=owner: add_owner(tx, owner, kind="daemon", pid=7)  # type: ignore[misc]
         )
     await world.store.write(lambda tx: end_owner(tx, "own_a"))
-    assert await world.store.read(living_owners) == [("own_b", None)]
+    assert await world.store.read(living_owners) == ["own_b"]
 
 
 async def test_everything_a_dead_owner_held_is_taken_over_once(world: StoreWorld) -> None:

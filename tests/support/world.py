@@ -64,7 +64,7 @@ class World(StoreWorld):
     async def start(self, owner: str = "own_a", *, oversees: bool = True, plans: bool = True) -> Process:
         """Start an engine. `oversees` False: a command's."""
         store, clock, events = self.store, self.clock, RunEvents()
-        await store.write(lambda tx: add_owner(tx, owner, kind="daemon", pid=1, keeper=None))
+        await store.write(lambda tx: add_owner(tx, owner, kind="daemon", pid=1))
         plans_, pump = Plans(store), OutputPump(self.output, clock, events)
         connector = cast(LocalConnector, self.connector)  # all of it that an engine uses
         made: set[int] | None = None if oversees else set()

@@ -38,7 +38,7 @@ class Reporter:
         self._slots, self._only_runs = slots, only_runs
         self._on_work, self._on_settled = on_work, on_settled
         self._pending: list[Report] = []
-        self._waiting: list[tuple[int, asyncio.Future[Settled]]] = []
+        self._waiting: list[asyncio.Future[Settled]] = []
         self._wake = asyncio.Event()
         self._busy = False
         self._held, self._released = False, asyncio.Event()
@@ -52,7 +52,7 @@ class Reporter:
     async def commit(self, report: Report) -> Settled:
         """Have it committed, and return what the commit it was part of did."""
         future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
-        self._waiting.append((len(self._pending), future))
+        self._waiting.append(future)
         self._released.set()
         self.add(report)
         return await future
@@ -95,7 +95,7 @@ class Reporter:
                 reach("report.committed")
             move_on(reports, settled)
             self._on_settled(reports, settled)
-            for _, future in waiting:
+            for future in waiting:
                 if not future.done():
                     future.set_result(settled)
             self._on_work(work)

@@ -50,7 +50,7 @@ class Rescuer:
 
     async def sweep(self) -> int:
         """Settle everything that dead owners held. Returns how many targets that were."""
-        owners = [owner for owner, _ in await self._store.read(living_owners) if owner != self._owner]
+        owners = [owner for owner in await self._store.read(living_owners) if owner != self._owner]
         dead = list(self._dead_of(owners))
         if not dead:
             return 0

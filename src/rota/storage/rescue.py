@@ -27,16 +27,16 @@ class Rescued:
     cancel: Reason | None
 
 
-def add_owner(tx: Tx, owner: str, *, kind: str, pid: int, keeper: str | None) -> None:
+def add_owner(tx: Tx, owner: str, *, kind: str, pid: int) -> None:
     tx.driver.execute(
-        "INSERT INTO owner (id, kind, pid, keeper, started_at) VALUES (?, ?, ?, ?, ?)",
-        (owner, kind, pid, keeper, tx.at),
+        "INSERT INTO owner (id, kind, pid, started_at) VALUES (?, ?, ?, ?)",
+        (owner, kind, pid, tx.at),
     )
 
 
-def living_owners(tx: Tx) -> list[tuple[str, str | None]]:
-    """Owners not known to have ended: (id, name of its keeper's folder)."""
-    return list(tx.driver.execute(_RESCUE.owners))
+def living_owners(tx: Tx) -> list[str]:
+    """The ids of owners not known to have ended."""
+    return [owner for (owner,) in tx.driver.execute(_RESCUE.owners)]
 
 
 def end_owner(tx: Tx, owner: str) -> None:

@@ -293,7 +293,6 @@ owner = Table(
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),  # daemon, command
     Column("pid", Integer, nullable=False),
-    Column("keeper", Text),  # folder name of its keeper under keeper/
     Column("started_at", Micros, nullable=False),
     Column("ended_at", Micros),
 )
