@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from bench.add import add
 from bench.boot import boot
 from bench.cli import cli
-from bench.eval import evaluate
+from bench.eval import Goals, evaluate
+from bench.fleet import fleet
 from bench.harness import Bench, Goal
 from bench.herd import herd
 from bench.idle import idle
 from bench.keeper_rate import keeper_rate
+from bench.preview import preview
 from bench.real_start import real_start
 from bench.steady import steady
 
@@ -56,11 +58,13 @@ def _cli() -> Bench:
 
 
 def _eval() -> Bench:
-    return evaluate(mean=at_least(20), worst=at_least(8))
+    goals = Goals(at_least(12), at_least(4), next_mean=at_least(20), next_worst=at_least(8))
+    return evaluate(goals=goals)
 
 
 CATALOGUE = {
     "eval": Entry(_eval, lambda: evaluate(instants=500)),
+    "preview": Entry(lambda: preview(100_000, at_least(8)), lambda: preview(2_000)),
     "keeper": Entry(lambda: keeper_rate(1_000), lambda: keeper_rate(500)),
     "cli": Entry(_cli, lambda: cli(1_000, help_goal=at_most(2), list_goal=at_most(2.5), rounds=7)),
     "add": Entry(lambda: add(10_000, sqlite_jobs=10_000), lambda: add(2_000, sqlite_jobs=500)),
@@ -70,5 +74,6 @@ CATALOGUE = {
     "herd-1k": Entry(_herd_1k, _herd_1k),
     "herd-10k": Entry(_herd_10k, _herd_10k),
     "herd-100k": Entry(_herd_100k, _herd_100k),
+    "fleet": Entry(lambda: fleet(200), lambda: fleet(50)),
     "steady": Entry(lambda: steady(15), lambda: steady(8, rates=(500, 2_000, 4_000))),
 }

@@ -23,10 +23,12 @@ from bench import process
 from bench.harness import TurnFailed
 from rota.clock import SystemClock
 from rota.domain.instant import SECOND, Micros
+from rota.domain.inventory import Host
 from rota.domain.job import JobSpec, NamedTrigger
 from rota.domain.step import Step
 from rota.domain.trigger.spec import CronTrigger, TriggerSpec
 from rota.ports import Tx
+from rota.storage.inventory import insert_hosts
 from rota.storage.jobs import insert_job
 from rota.storage.schema import prepare
 from rota.storage.sqlite import SqliteStore
@@ -85,6 +87,18 @@ class Scratch:
                 await store.write(lambda tx, part=jobs[start : start + _CHUNK]: _insert(tx, part))  # type: ignore[misc]
             if then is not None:
                 await store.write(lambda tx: tx.driver.execute(then, values))
+        finally:
+            await asyncio.to_thread(store.close)
+
+    def add_hosts(self, hosts: Sequence[Host]) -> None:
+        """Save hosts as the API would."""
+        prepare(self.store, create=True)
+        asyncio.run(self._add_hosts(hosts))
+
+    async def _add_hosts(self, hosts: Sequence[Host]) -> None:
+        store = SqliteStore(self.store, clock=SystemClock())
+        try:
+            await store.write(lambda tx: insert_hosts(tx, hosts))
         finally:
             await asyncio.to_thread(store.close)
 

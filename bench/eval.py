@@ -1,10 +1,16 @@
 """`eval`: how fast the next occurrence is found, against cronsim in the same process.
 
-14 expressions × 3 zones, random instants of 2026. Two questions apart: *next* on a timetable that exists (a herd
-evaluates interned timetables), and *read + next* from text (creating a schedule). cronsim keeps no evaluator between
-start instants, so its own best case, walking on from its last answer, is a contender as well. A turn measures all 42
-pairs; its figure is the geometric mean over them. The pair that Rota does worst at, of all 42, is a turn of its own,
-in which both are asked about each pair in turn.
+14 expressions × 3 zones, instants of 2026. Three questions:
+
+- *kept*: both keep their object and walk on from their last answer, which is cronsim's best case, as it keeps no
+  evaluator between start instants;
+- *next*: Rota on a timetable that exists (a herd evaluates interned timetables), at random instants; cronsim must
+  read the expression anew;
+- *read + next*: both from text (creating a schedule).
+
+A turn measures all 42 pairs; its figure is the geometric mean over them. The pair that Rota does worst at, of all
+42, is a turn of its own, in which both are asked about each pair in turn, three times. Rates are of the thread's CPU
+time: nobody waits here for anything but a processor, and that others use it as well is not a contender's fault.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, product
 from pathlib import Path
@@ -31,8 +38,10 @@ EXPRESSIONS = (
     *("0 9-17 * * 1-5", "15,45 8 1,15 * *", "0 0 13 * 5", "0 0 */10 * 1", "0 3 1 * *", "0 0 1 1 *", "0 0 29 2 *"),
 )
 ZONES = ("UTC", "America/New_York", "Australia/Lord_Howe")
-NEXT, READ, CRONSIM, WALKING = "Rota next", "Rota read + next", "cronsim read + next", "cronsim walking"
-WORST = "Rota next ÷ cronsim"
+KEPT, KEPT_CRONSIM = "Rota kept", "cronsim kept"
+NEXT, READ, CRONSIM = "Rota next", "Rota read + next", "cronsim read + next"
+WORST_KEPT, WORST_NEXT = "Rota kept ÷ cronsim", "Rota next ÷ cronsim"
+ASKED_OF_EACH_PAIR = 3
 
 
 class Pair:
@@ -51,6 +60,12 @@ class Pair:
         following = self.times.next
         for instant in self.micros:
             following(instant)
+        return len(self.micros)
+
+    def rota_walk(self) -> int:
+        at, following = self.micros[0], self.times.next
+        for _ in self.micros:
+            at = following(at) or self.micros[0]
         return len(self.micros)
 
     def rota_read_and_next(self) -> int:
@@ -72,29 +87,43 @@ class Pair:
         return len(self.moments)
 
 
-def evaluate(
-    *, instants: int = 2_000, worst: Goal | None = None, mean: Goal | None = None, pairs: int | None = None
-) -> Bench:
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """What Rota's rate ÷ cronsim's is to be, in the mean and for the worst pair: both kept, and next ÷ read + next."""
+
+    kept_mean: Goal | None = None
+    kept_worst: Goal | None = None
+    next_mean: Goal | None = None
+    next_worst: Goal | None = None
+
+
+NO_GOALS = Goals()
+
+
+def evaluate(*, instants: int = 2_000, goals: Goals = NO_GOALS, pairs: int | None = None) -> Bench:
     """`pairs` limits how many of the 42 are measured."""
 
     def prepare(_scratch: Path, _stack: ExitStack) -> Mapping[str, Turn]:
         asked = [Pair(*pair, instants) for pair in list(product(EXPRESSIONS, ZONES))[:pairs]]
         return {
+            KEPT: lambda: _rates(asked, Pair.rota_walk),
+            KEPT_CRONSIM: lambda: _rates(asked, Pair.cronsim_walk),
             NEXT: lambda: _rates(asked, Pair.rota_next),
-            READ: lambda: _rates(asked, Pair.rota_read_and_next),
             CRONSIM: lambda: _rates(asked, Pair.cronsim_read_and_next),
-            WALKING: lambda: _rates(asked, Pair.cronsim_walk),
-            WORST: lambda: _worst(asked),
+            READ: lambda: _rates(asked, Pair.rota_read_and_next),
+            WORST_KEPT: lambda: _worst(asked, Pair.rota_walk, Pair.cronsim_walk),
+            WORST_NEXT: lambda: _worst(asked, Pair.rota_next, Pair.cronsim_read_and_next),
         }
 
     return Bench(
         name="eval",
-        what="next occurrences found in a second, over 14 expressions in 3 zones",
+        what="next occurrences found in a second of CPU time, over 14 expressions in 3 zones",
         prepare=prepare,
         figures=[
-            Figure("geometric mean", "/s", NEXT, CRONSIM, mean),
-            Figure("worst pair", "×", WORST, goal=worst),
-            Figure("geometric mean", "/s", NEXT, WALKING),
+            Figure("geometric mean", "/s", KEPT, KEPT_CRONSIM, goals.kept_mean),
+            Figure("worst pair", "×", WORST_KEPT, goal=goals.kept_worst),
+            Figure("geometric mean", "/s", NEXT, CRONSIM, goals.next_mean),
+            Figure("worst pair", "×", WORST_NEXT, goal=goals.next_worst),
             Figure("geometric mean", "/s", READ, CRONSIM),
         ],
         warm_up="one round, not counted",
@@ -106,13 +135,17 @@ def _rates(pairs: Sequence[Pair], ask: Callable[[Pair], int]) -> Sample:
     return Sample({"geometric mean": statistics.geometric_mean(_rate(pair, ask) for pair in pairs)})
 
 
-def _worst(pairs: Sequence[Pair]) -> Sample:
-    ratios = [(_rate(pair, Pair.rota_next) / _rate(pair, Pair.cronsim_read_and_next), pair) for pair in pairs]
+def _worst(pairs: Sequence[Pair], ours: Callable[[Pair], int], theirs: Callable[[Pair], int]) -> Sample:
+    """The lowest of the pairs' ratios, each the median of three."""
+    ratios = [
+        (statistics.median(_rate(pair, ours) / _rate(pair, theirs) for _ in range(ASKED_OF_EACH_PAIR)), pair)
+        for pair in pairs
+    ]
     worst, pair = min(ratios, key=lambda found: found[0])
     return Sample({"worst pair": worst}, {"pair": f"{pair.expression} {pair.zone}"})
 
 
 def _rate(pair: Pair, ask: Callable[[Pair], int]) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     count = ask(pair)
-    return count / (time.perf_counter() - began)
+    return count / (time.thread_time() - began)

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from rota.api.app import create_app
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
+from rota.connectors.ways import Reaches, Ssh, Ways
 from rota.daemon.locks import OwnerLock, dead_owners, has_dead_owner, sweep_owners
 from rota.daemon.playbooks import PlaybookFolder
 from rota.domain.instant import Micros
+from rota.domain.inventory import Host
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
-from rota.engine.hosts import HostFacts
+from rota.engine.evidence import Evidence
+from rota.engine.hosts import Hosts
 from rota.engine.janitor import Janitor
 from rota.engine.launcher import EngineLauncher
 from rota.engine.outbox import Outbox
@@ -32,6 +35,7 @@ from rota.instance import Instance
 from rota.localzone import local_zone_name
 from rota.ports import Tx
 from rota.settings import Settings, load
+from rota.storage import inventory
 from rota.storage.jobs import count_jobs, next_due
 from rota.storage.output import OutputStore
 from rota.storage.rescue import add_owner
@@ -138,11 +142,17 @@ async def _parts(
         cap = settings.schedule.max_concurrent_schedules
         instance_id = await store.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap))
         plans, pump = Plans(store), OutputPump(output, clock, events)
-        connector = LocalConnector(instance.keeper_dir, owner_id)
+        local = LocalConnector(instance.keeper_dir, owner_id)
+        ssh = Ssh(
+            instance, settings.ssh, clock, instance_id=instance_id, agent=os.environ.get("SSH_AUTH_SOCK"),
+            hosts=lambda name: store.read(lambda tx: _host_named(tx, name)),
+            is_wanted=lambda: store.read(_has_ssh_hosts),
+        )  # fmt: skip
+        connectors, hosts = Ways(local, ssh), Hosts(store)
         made: set[int] | None = None if oversees else set()
         stopping = asyncio.Event()  # live views end when the engine has
         worker = Worker(
-            owner=owner_id, store=store, clock=clock, plans=plans, hosts=HostFacts(store), connector=connector,
+            owner=owner_id, store=store, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
             renderer=renderer, output=pump, events=events, only_runs=made,
         )  # fmt: skip
         planner = None
@@ -157,6 +167,7 @@ async def _parts(
             launcher=launcher,
             output=output,
             events=events,
+            reach=Reaches(ssh, connectors),
             stopping=stopping,
             targets_at_once=settings.targets_at_once,
             info=InstanceInfo(
@@ -172,11 +183,11 @@ async def _parts(
         folder = PlaybookFolder(context, instance.playbooks_dir)
         await folder.look()
         if oversees:
-            await connector.open()
+            await local.open()
             overseeing = Overseeing(
                 planner=planner,
                 rescuer=Rescuer(
-                    store=store, plans=plans, connector=connector, worker=worker, owner=owner_id,
+                    store=store, plans=plans, connectors=connectors, worker=worker, owner=owner_id,
                     dead_of=lambda ids: dead_owners(instance.owners_dir, ids),
                     has_dead=lambda: has_dead_owner(instance.owners_dir),
                     swept=lambda: sweep_owners(instance.owners_dir),
@@ -185,10 +196,11 @@ async def _parts(
                 janitor=Janitor(
                     store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
                 ),
-                chores=[folder.look],
+                evidence=Evidence(store=store, clock=clock, connectors=connectors, hosts=hosts, events=events),
+                chores=[folder.look, connectors.get_ready],
             )  # fmt: skip
         engine = Engine(
-            owner=owner_id, store=store, clock=clock, worker=worker, connector=connector, pump=pump,
+            owner=owner_id, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
             oversees=overseeing, stopped=stopping,
         )  # fmt: skip
         if oversees:
@@ -214,6 +226,15 @@ def _settle_in(tx: Tx, owner: str, *, kind: str, cap: int) -> str:
     tx.driver.execute("INSERT INTO instance (key, value) VALUES ('id', ?) ON CONFLICT DO NOTHING", (new,))
     (instance_id,) = tx.driver.execute("SELECT value FROM instance WHERE key = 'id'").fetchone()
     return str(instance_id)
+
+
+def _host_named(tx: Tx, name: str) -> Host | None:
+    row = inventory.load(tx).by_name.get(name)
+    return None if row is None else row.host
+
+
+def _has_ssh_hosts(tx: Tx) -> bool:
+    return any(host.connector == "ssh" for host in inventory.load(tx).hosts)
 
 
 def _summarise(tx: Tx) -> Summary:

@@ -9,11 +9,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
+from rota.domain.fanout import FanOut
 from rota.domain.instant import Micros
+from rota.domain.inventory import Host
 from rota.domain.policy import Overlap
 from rota.domain.reasons import Reason
+from rota.domain.states import Fate
 from rota.domain.step import Exit, Order
 
 if TYPE_CHECKING:
@@ -82,7 +85,8 @@ class Member(NamedTuple):
 
     host: str
     host_version_id: int | None
-    connector: str  # local
+    connector: str  # local, ssh
+    site: str | None = None
 
 
 class Connector(Protocol):
@@ -92,17 +96,26 @@ class Connector(Protocol):
         self,
         order: Order,
         *,
+        host: Host,
         token: str,
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
-        """Carry `order` out and say how it ended.
+        """Carry `order` out on `host` and say how it ended. Raises nothing: what goes wrong is in the Exit.
 
         After `timeout_seconds` its whole process tree is ended, cause "timeout". `grew` is told of output to read.
         """
 
-    async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
-        """Wait for the end of an attempt that a dead owner started."""
+    async def follow(
+        self,
+        order: Order,
+        *,
+        host: Host,
+        token: str,
+        timeout_seconds: float | None,
+        grew: Callable[[int], None],
+    ) -> Exit:
+        """Take up an attempt that a dead owner started, or may have started, and say how it ended."""
 
     def cancel(self, token: str, *, cause: str) -> None:
         """End the whole process tree of that attempt; `execute` then returns with this `cause`."""
@@ -112,6 +125,68 @@ class Connector(Protocol):
 
     def forget(self, token: str) -> None:
         """The attempt's end and output are durable elsewhere: nothing of it need be kept."""
+
+    async def open(self) -> None:
+        """Make ready what takes time, rather than at the first order. Raises Unavailable."""
+
+    async def adopt(self, is_dead: Callable[[str], bool]) -> set[str]:
+        """Take over what owners that `is_dead` knows as dead left on this machine.
+
+        Returns those of whose work nothing can be said yet: they are asked for again.
+        """
+
+    def fate(self, token: str) -> Fate | None:
+        """What became of an attempt of a dead owner. None: nobody here can tell. LIVE and ENDED ask for `follow`."""
+
+    async def evidence(self, host: Host, token: str) -> str | None:
+        """What the host knows of an attempt that ended `unknown`; None while it cannot be asked."""
+
+    async def tidy(self) -> None:
+        """Let go of what is not needed any more: called every few seconds."""
+
+    async def close(self, *, leave: bool) -> None:
+        """Let go of everything. `leave`: what runs lives on for the next owner; else it is ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKey:
+    """A public key that a host shows. `line` is what a known_hosts file says of it: `ssh-ed25519 AAAA…`."""
+
+    algorithm: str
+    fingerprint: str  # SHA256:…
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCheck:
+    """The key that a host shows now, and what is known of it. `before` are the keys known for it, when it changed."""
+
+    shown: HostKey
+    verdict: Literal["known", "unknown", "changed"]
+    before: tuple[HostKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Whether commands can be run on a host now. `reason` is None when they can; `system` is what `uname` said."""
+
+    reason: Reason | None
+    message: str
+    seconds: float
+    system: str | None = None
+
+
+class Reach(Protocol):
+    """What people ask of a way to hosts outside any run. Contract: tests/contract/test_reach.py."""
+
+    async def ping(self, host: Host) -> Ping:
+        """Log in and run nothing of effect. Raises nothing: what is wrong is in the answer."""
+
+    async def key_of(self, host: Host) -> KeyCheck:
+        """Ask the host for its key, without logging in. Raises Unavailable when it cannot be reached."""
+
+    async def trust(self, host: Host, key: HostKey) -> None:
+        """From now on this is the host's key, in place of those known before. Durable when it returns."""
 
 
 class OutputPiece(Protocol):
@@ -140,6 +215,7 @@ class RunRequest:
     key: str | None = None  # makes the request idempotent within its job
     priority: int = 0
     targets_at_once: int = 10
+    fan_out: FanOut | None = None  # None: no rules beyond `targets_at_once`
     run_timeout: Micros = 3_600_000_000
     rerun_of: int | None = None
 
@@ -159,6 +235,9 @@ class Launcher(Protocol):
 
     def jobs_changed(self) -> None:
         """A job was saved, enabled, deleted, or the library or inventory changed: look at what is due next."""
+
+    def limits_changed(self) -> None:
+        """A cap on targets was set or taken away: look at what waits."""
 
 
 @dataclass(frozen=True, slots=True)

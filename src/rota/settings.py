@@ -11,6 +11,13 @@ All settings and their defaults:
     shutdown_grace_seconds: 60     # how long a stopping daemon waits for runs to end; 0 = not at all
     targets_at_once: 10            # of one run, where the job does not say
     log: {level: info, format: text}
+    ssh:
+      known_hosts: []              # files of host keys that are read beside HOME/known_hosts, never written
+      connect_timeout_seconds: 10  # for connection, key exchange and login together, at each host of the way
+      idle_seconds: 60             # a connection nobody uses is closed after this
+      keepalive_seconds: 15        # a silent host is asked this often; after three such times it is lost
+      lost_grace_seconds: 120      # how long a host is sought whose connection was lost while a step ran
+      kill_grace_seconds: 10       # between asking a remote command to end and ending it
     database: sqlite               # HOME/rota.db; the only store of this release
 
 Each can be overridden by an environment variable: `ROTA_` + the path in capitals, levels joined by two
@@ -63,6 +70,16 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
+class SshSettings(_Section):
+    # A list in YAML, kept where nothing can be added to it.
+    known_hosts: Annotated[tuple[str, ...], Field(strict=False, max_length=20)] = ()
+    connect_timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    idle_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60
+    keepalive_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
+    lost_grace_seconds: Annotated[int, Field(ge=0, le=86_400)] = 120
+    kill_grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
+
+
 def _only_sqlite(url: str) -> str:
     if url != "sqlite":
         kind = url.partition(":")[0]
@@ -78,6 +95,7 @@ class Settings(_Section):
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     targets_at_once: Annotated[int, Field(ge=1, le=10_000)] = 10
     log: LogSettings = LogSettings()
+    ssh: SshSettings = SshSettings()
     database: Annotated[str, AfterValidator(_only_sqlite)] = "sqlite"
 
 
@@ -201,13 +219,17 @@ def _plain(node: object, at: Path_, *, places: dict[Path_, str], source: str) ->
             tree: dict[str, Tree] = {}
             for key, value in node.items():
                 path = (*at, str(key))
-                places[path] = f"{source} line {lines[key][0] + 1}" if key in lines else source
-                if len(places) > MAX_KEYS:
-                    raise _UnreadableError(f"it has more than {MAX_KEYS} keys")
+                _note(path, f"{source} line {lines[key][0] + 1}" if key in lines else source, places)
                 tree[str(key)] = _plain(value, path, places=places, source=source)
             return tree
         case CommentedSeq():
-            return [f"a list of {len(node)}"]  # no setting is a list: enough to be refused by name
+            items: list[Tree] = []
+            places_of = node.lc.data or {}
+            for number, item in enumerate(node):
+                path = (*at, str(number))
+                _note(path, f"{source} line {places_of[number][0] + 1}" if number in places_of else source, places)
+                items.append(_plain(item, path, places=places, source=source))
+            return items
         case bool() | None:
             return node
         case int():
@@ -216,6 +238,20 @@ def _plain(node: object, at: Path_, *, places: dict[Path_, str], source: str) ->
             return float(node)
         case _:
             return str(node)
+
+
+def _note(path: Path_, place: str, places: dict[Path_, str]) -> None:
+    places[path] = place
+    if len(places) > MAX_KEYS:
+        raise _UnreadableError(f"it has more than {MAX_KEYS} keys")
+
+
+_KINDS = {
+    "bool_type": ("a truth value", "true or false"),
+    "int_type": ("a whole number", "a whole number"),
+    "string_type": ("a text", "a text"),
+    "tuple_type": ("a list", "a list, such as [/etc/ssh/ssh_known_hosts]"),
+}
 
 
 def _explain(path: Path_, details: ErrorDetails) -> tuple[str, str]:
@@ -233,10 +269,11 @@ def _explain(path: Path_, details: ErrorDetails) -> tuple[str, str]:
             return f"{details['input']} is too large", f"{context['le']} or less"
         case "value_error":
             return str(context["error"]), 'the word "sqlite", or no `database:` at all'
-        case "bool_type":
-            return f"{details['input']!r} is not a truth value", "true or false"
-        case "int_type":
-            return f"{details['input']!r} is not a whole number", "a whole number"
+        case "bool_type" | "int_type" | "string_type" | "tuple_type" as kind:
+            what, expected = _KINDS[kind]
+            return f"{details['input']!r} is not {what}", expected
+        case "too_long":
+            return "has too many values", f"at most {context['max_length']}"
         case "model_type":
             return "is not a mapping", " ".join(_settings_under(path))
         case _:

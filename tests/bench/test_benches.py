@@ -18,6 +18,7 @@ from bench.herd import herd
 from bench.idle import idle
 from bench.keeper_rate import keeper_rate
 from bench.peers.aps import percentile
+from bench.preview import preview
 from bench.real_start import real_start
 from bench.steady import steady
 
@@ -50,6 +51,11 @@ def test_of_nothing_the_percentile_is_infinite() -> None:
 
 def test_eval_runs(tmp_path: Path) -> None:
     (compared, *_) = outcome_of(evaluate(instants=20, pairs=2), tmp_path).compared()
+    assert compared.ratio is not None and compared.ratio > 0
+
+
+def test_preview_runs(tmp_path: Path) -> None:
+    (compared,) = outcome_of(preview(200), tmp_path).compared()
     assert compared.ratio is not None and compared.ratio > 0
 
 

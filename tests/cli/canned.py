@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:
                 return  # the client has left
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server looks for
+    do_PUT = do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server looks for
 
     def address_string(self) -> str:
         return "unix"

@@ -1,4 +1,4 @@
-"""Runs, playbooks, hosts, groups, why, paths, daemon: what is asked and what is printed."""
+"""Runs, playbooks, why, paths, daemon: what is asked and what is printed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ import pytest
 from tests.cli.canned import Canned, Json, a_plan, a_run, a_target, an_instance, rota
 
 RUN = "run_00112233aabbccdd"
-
-
-def a_host(**changes: Json) -> Json:
-    return {
-        "id": "host_" + "1" * 16,
-        "name": "web-1",
-        "connector": "local",
-        "address": None,
-        "os": "linux",
-        "tags": {"env": "prod", "edge": ""},
-        "groups": ["web"],
-        "site": None,
-        "disabled": False,
-        "in_all": True,
-        **changes,
-    }
 
 
 def a_playbook(**changes: Json) -> Json:
@@ -90,7 +74,7 @@ def test_a_command_of_several_lines_stands_indented_below_its_step(daemon: Canne
 def test_runs_show_has_a_row_for_each_try_and_for_hosts_that_never_tried(daemon: Canned) -> None:
     attempt = {
         "id": "att_" + "0" * 16, "step": "prepare", "number": 2, "state": "failed", "reason": "step_failed",
-        "message": "exit code 1", "started_at": "2026-03-04T02:00:01Z", "finished_at": "2026-03-04T02:00:05Z",
+        "message": "exit code 1", "evidence": None, "started_at": "2026-03-04T02:00:01Z", "finished_at": "2026-03-04T02:00:05Z",
     }  # fmt: skip
     targets = [a_target("web-1", "failed", attempts=[attempt]), a_target("web-2", "cancelled")]
     run = a_run(state="failed", message="a step failed", plan=a_plan("prepare"), targets=targets)
@@ -192,74 +176,13 @@ def test_import_stores_a_file_under_the_name_it_is_given(daemon: Canned, home: P
     assert done.stdout == 'Playbook "nightly" imported (5f5f5f5f5f5f)\n'
 
 
-def test_hosts_are_listed_with_groups_and_tags(daemon: Canned) -> None:
-    daemon.on("GET", "/hosts", (200, {"items": [a_host()], "next": None}))
-    row = daemon.rota("hosts", "list").stdout.splitlines()[2]
-    assert row.split() == ["web-1", "local", "-", "linux", "web", "edge,env=prod", "enabled"]
-
-
-def test_a_host_that_all_does_not_mean_is_marked(daemon: Canned) -> None:
-    hosts = [a_host(name="local", in_all=False), a_host(disabled=True, in_all=False)]
-    daemon.on("GET", "/hosts", (200, {"items": hosts, "next": None}))
-    local, web = daemon.rota("hosts", "list").stdout.splitlines()[2:]
-    assert local.endswith("  enabled, not in all")
-    assert web.endswith("  disabled")
-
-
-def test_a_host_is_updated_tag_by_tag(daemon: Canned) -> None:
-    daemon.on("GET", "/hosts/web-1", (200, a_host()))
-    daemon.on("PATCH", "/hosts/web-1", (200, a_host()))
-    daemon.rota("hosts", "update", "web-1", "--tag", "rack=b7", "--unset-tag", "edge", "--disabled", "true")
-    assert daemon.asked("PATCH", "/hosts/web-1").body == {"tags": {"env": "prod", "rack": "b7"}, "disabled": True}
-
-
-def test_a_selector_is_sent_as_it_was_typed(daemon: Canned) -> None:
-    daemon.on("GET", "/hosts:match", (200, {"items": ["web-1", "web-2"]}))
-    done = daemon.rota("hosts", "match", "group:web & !tag:env=prod")
-    assert daemon.asked("GET", "/hosts:match").query == {"selector": "group:web & !tag:env=prod"}
-    assert done.stdout == "web-1\nweb-2\n"
-
-
-@pytest.mark.parametrize(
-    ("args", "path"),
-    [
-        (("hosts", "remove", "web-1"), "/hosts/web-1"),
-        (("playbook", "remove", "backup"), "/playbooks/backup"),
-        (("groups", "remove", "web"), "/groups/web"),
-    ],
-)
-def test_what_is_removed_is_asked_about_first(daemon: Canned, args: tuple[str, ...], path: str) -> None:
-    daemon.on("GET", "/hosts/web-1", (200, a_host()))
+def test_a_playbook_is_asked_about_before_it_is_removed(daemon: Canned) -> None:
     daemon.on("GET", "/playbooks/backup", (200, a_playbook()))
-    daemon.on("GET", "/groups", (200, {"items": [{"name": "web", "hosts": []}], "next": None}))
-    daemon.on("DELETE", path, (200, {"deleted": args[-1]}))
-    assert daemon.rota(*args).returncode == 7
+    daemon.on("DELETE", "/playbooks/backup", (200, {"deleted": "backup"}))
+    assert daemon.rota("playbook", "remove", "backup").returncode == 7
     assert not [request for request in daemon.requests if request.method == "DELETE"]
-    assert daemon.rota(*args, "--yes").returncode == 0
-    assert daemon.asked("DELETE", path)
-
-
-def test_even_a_dry_run_removes_no_group_that_is_not_there(daemon: Canned) -> None:
-    daemon.on("GET", "/groups", (200, {"items": [{"name": "web", "hosts": []}], "next": None}))
-    done = daemon.rota("groups", "remove", "wbe", "--dry-run")
-    assert done.returncode == 4
-    assert done.stderr.splitlines() == [
-        'Error: there is no group "wbe"',
-        'Hint: did you mean "web"? Or see: rota groups list',
-    ]
-
-
-def test_the_first_host_is_told_of_with_what_it_changes(home: Path) -> None:
-    first = rota("hosts", "add", "web-1", home=home)
-    assert 'Host "web-1" added' in first.stdout
-    assert "host:local" in first.stderr
-    assert "host:local" not in rota("hosts", "add", "web-2", home=home).stderr
-
-
-def test_a_group_is_made_with_its_hosts(daemon: Canned) -> None:
-    daemon.on("POST", "/groups", (201, {"name": "web", "hosts": ["a", "b"]}))
-    daemon.rota("groups", "add", "web", "--host", "a", "--host", "b")
-    assert daemon.asked("POST", "/groups").body == {"name": "web", "hosts": ["a", "b"]}
+    assert daemon.rota("playbook", "remove", "backup", "--yes").returncode == 0
+    assert daemon.asked("DELETE", "/playbooks/backup")
 
 
 def test_daemon_status_says_what_comes_next(daemon: Canned) -> None:

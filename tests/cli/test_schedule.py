@@ -134,12 +134,12 @@ def test_create_names_only_what_is_missing(daemon: Canned) -> None:
 
 def test_faults_the_user_can_see_are_all_named(daemon: Canned) -> None:
     done = daemon.rota(
-        *CREATE, "--target", "all", "--do", "shell: x", "--every", "5m", "--var", "novalue", "--grace", "soon",
+        *CREATE, "--target", "all", "--do", "shell: x", "--manual", "--var", "novalue", "--grace", "soon",
         "--enabled", "maybe",
     )  # fmt: skip
     assert done.returncode == 2
     for part in (
-        "--every: does not go with --cron",
+        "--manual: does not go with --cron",
         "--do: does not go with --playbook",
         '"novalue"',
         '"soon"',

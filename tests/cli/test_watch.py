@@ -106,6 +106,29 @@ def test_in_a_pipe_output_is_data_and_changes_are_talk(daemon: Canned) -> None:
         "run_00112233 daily-backup: partial_failure",
         "web-1: success",
         "web-2: failure (step_failed)",
+        "Again where it did not succeed: rota runs rerun run_00112233 --failed",
+    ]
+
+
+def test_equal_troubles_are_told_once_with_their_hosts() -> None:
+    from rota.cli.badhosts import told
+
+    refused = [
+        a_target(
+            f"db-{n}",
+            "unreachable",
+            reason="connect_refused",
+            message=f"db-{n} refused the connection at 10.0.0.{n}:22",
+        )
+        for n in (10, 9, 11)
+    ]
+    lines = list(
+        told([a_target("web-1", "succeeded"), a_target("web-2", "failed", message="exit code 1"), *refused], width=80)
+    )
+    assert lines == [
+        "  3 hosts: unreachable (connect_refused): db-10 refused the connection at 10.0.0.10:22",
+        "      db-9, db-10, db-11",
+        "  web-2: failure: exit code 1",
     ]
 
 
@@ -284,7 +307,7 @@ def test_no_line_of_the_live_block_is_wider_than_the_terminal() -> None:
     with console.capture() as captured:
         console.print(block(going("running", *hosts, title="t" * 100), now, width=80, rows=8))
     lines = captured.get().splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 13  # the run, how far it is, its steps, titles, 8 hosts, and the rest
     assert all(len(line) <= 80 for line in lines)
     assert "and 32 more: 32 running" in lines[-1]
 
@@ -303,7 +326,23 @@ def test_hosts_that_went_wrong_come_before_those_at_work() -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as captured:
         console.print(block(going("running", *hosts), 0, width=80, rows=2))
-    assert [line.split()[0] for line in captured.get().splitlines()[2:4]] == ["bad", "busy"]
+    assert [line.split()[0] for line in captured.get().splitlines()[4:6]] == ["bad", "busy"]
+
+
+def test_half_of_the_rows_are_for_hosts_at_work_when_many_went_wrong() -> None:
+    import io
+
+    from rich.console import Console
+
+    from rota.cli.live import block
+
+    hosts = [a_target(f"bad-{n}", "failed") for n in range(30)] + [a_target(f"busy-{n}", "running") for n in range(30)]
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(block(going("running", *hosts), 0, width=80, rows=6, tails={"busy-0": "unpacking"}))
+    rows = captured.get().splitlines()[4:10]
+    assert [line.split()[0].partition("-")[0] for line in rows] == ["bad"] * 3 + ["busy"] * 3
+    assert rows[3].rstrip().endswith("unpacking")
 
 
 def test_a_flood_shows_its_end_and_says_what_was_left_out(daemon: Canned) -> None:

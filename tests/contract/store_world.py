@@ -15,8 +15,9 @@ from rota.domain.states import AttemptState, TargetState
 from rota.domain.step import Step
 from rota.domain.trigger.spec import CronTrigger, IntervalTrigger, ManualTrigger, TriggerSpec
 from rota.ports import Member, RunRequest, Tx
-from rota.storage.admission import admit, claim
+from rota.storage.admission import admit
 from rota.storage.cards import load_cards, upcoming
+from rota.storage.claiming import claim
 from rota.storage.executor import Executor, InlineExecutor
 from rota.storage.finishing import cancel_run, move_on, settle
 from rota.storage.freeze import plan_for, store_plan, target_set_for
@@ -76,10 +77,10 @@ class StoreWorld:
         return value
 
     async def cap(self, runs: int) -> None:
-        await self.sql("UPDATE run_limit SET cap = ?", runs)
+        await self.sql("UPDATE run_limit SET cap = ? WHERE key = 'runs'", runs)
 
     async def used(self) -> int:
-        return int(await self.one("SELECT used FROM run_limit"))
+        return int(await self.one("SELECT used FROM run_limit WHERE key = 'runs'"))
 
     async def a_job(self, name: str = "job", *rules: TriggerSpec, **fields: Any) -> JobRow:
         spec = a_spec(name, *rules, **fields)

@@ -1,4 +1,4 @@
-"""`rota demo` from beginning to end: a green run within seconds, and nothing left behind."""
+"""`rota demo` from beginning to end: three hosts over SSH within seconds, one that goes down, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -7,52 +7,116 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+PATIENCE_SECONDS = 60  # what the issue promises a newcomer for the first run
+_TWO_RUNS_SECONDS = 45
+
+
+@dataclass
+class Demo:
+    """The demo as a child, and what it has said so far."""
+
+    process: subprocess.Popen[str]
+    said: str = ""
+
+    def until(self, pattern: str, *, seconds: float = PATIENCE_SECONDS) -> re.Match[str]:
+        """Read on to the first line in which the pattern is found."""
+        assert self.process.stdout is not None
+        patience = threading.Timer(seconds, self.process.send_signal, [signal.SIGINT])
+        patience.start()
+        try:
+            for line in self.process.stdout:
+                self.said += line
+                if (match := re.search(pattern, line)) is not None:
+                    return match
+        finally:
+            patience.cancel()
+        raise AssertionError(f"it never said {pattern!r}, but: {self.said}")
+
+    @property
+    def home(self) -> Path:
+        return Path(re.findall(r"A scratch instance in (\S+);", self.said)[0])
+
+    def sshd_of(self, host: str) -> int:
+        """The pid that it prints for a host's server."""
+        return int(re.findall(rf"^ +{host} .* sshd (\d+)$", self.said, re.MULTILINE)[0])
+
+    def end(self) -> int:
+        """Ctrl-C. A second call does nothing."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+            rest, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
+            self.said += rest
+        return self.process.returncode
+
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    # Under /tmp as for everybody: pytest's own folders are too long for a socket's path.
+def demo() -> Iterator[Demo]:
+    # In a session of its own: Ctrl-C in the terminal of the tests is for the tests. Under /tmp as for everybody:
+    # pytest's own folders are too long for a socket's path.
     process = subprocess.Popen(
-        [sys.executable, "-m", "rota", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "rota", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
-    yield process
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    demo = Demo(process)
+    yield demo
+    demo.end()
 
 
-def belonging_to(home: Path) -> list[int]:
-    """Processes that were started for this instance, whatever became of their parents."""
+def belonging_to(*folders: Path | str) -> list[int]:
+    """Processes that were started for these folders, whatever became of their parents."""
     found = []
     for process in psutil.process_iter():
         try:
             mentions = [*process.cmdline(), *process.environ().values()]
         except (psutil.Error, OSError):
             continue
-        if process.pid != os.getpid() and any(str(home) in mention for mention in mentions):
+        if process.pid != os.getpid() and any(str(folder) in mention for mention in mentions for folder in folders):
             found.append(process.pid)
     return found
 
 
-@pytest.mark.timeout(90)
-def test_the_demo_shows_a_green_run_and_leaves_nothing_behind(demo: subprocess.Popen[str]) -> None:
-    assert demo.stdout is not None
-    said = ""
-    for line in demo.stdout:
-        said += line
-        if "ROTA_HOME=" in line:
-            break
-    home = Path(re.findall(r"export ROTA_HOME=(\S+)", said)[0])
-    assert re.search(r"health-check +manual +success +\S+ +1/1", said), said
-    assert "Rota daemon started" in said
-    assert belonging_to(home)
-    demo.send_signal(signal.SIGINT)
-    rest, _ = demo.communicate(timeout=40)
-    assert demo.returncode == 0, said + rest
-    assert not home.exists()
-    assert belonging_to(home) == []
+def servers_folder(pid: int) -> Path:
+    """The folder of an sshd's configuration. It writes its command line anew, as one text."""
+    return Path(re.findall(r"-f (\S+)", " ".join(psutil.Process(pid).cmdline()))[0]).parent
+
+
+@pytest.mark.timeout(150)
+def test_the_demo_runs_on_three_hosts_over_ssh_and_leaves_nothing_behind(demo: Demo) -> None:
+    demo.until(r"report +manual +success +\S+ +3/3")
+    told = [demo.until(r"^ +(\S+)\| I am (\S+), (.*), load").groups() for _ in range(3)]
+    assert {host for host, _, _ in told} == {"web-1", "web-2", "db-1"}
+    assert all(host == name for host, name, _ in told)
+    assert len({about for _, _, about in told}) == 3  # each its own output
+    demo.until("kill")
+    sshd = [demo.sshd_of(host) for host in ("web-1", "web-2", "db-1")]
+    folders = [demo.home, *map(servers_folder, sshd)]
+    assert len(set(folders)) == 4
+    assert set(sshd) < set(belonging_to(*folders))
+    assert demo.end() == 0, demo.said
+    assert [folder for folder in folders if folder.exists()] == []
+    assert belonging_to(*folders) == []
+
+
+@pytest.mark.timeout(150)
+def test_a_host_of_the_demo_whose_sshd_is_killed_is_told_and_disturbs_no_other(demo: Demo) -> None:
+    pid = int(demo.until(r"^ +kill (\d+) ")[1])
+    folder = servers_folder(pid)
+    assert pid == demo.sshd_of("web-2")
+    os.kill(pid, signal.SIGTERM)
+    demo.until(r"report +interval +partial_failure +\S+ +2/3$", seconds=_TWO_RUNS_SECONDS)
+    reason = demo.until(r"^ +web-2: (.*)")[1]
+    assert "unreachable" in reason
+    assert "connect_refused" in reason
+    assert demo.end() == 0, demo.said
+    assert belonging_to(folder) == []

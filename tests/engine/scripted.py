@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rota.connectors.local.connector import KeeperLostError
 from rota.domain.errors import NotFound
-from rota.domain.reasons import Reason
+from rota.domain.inventory import Host
+from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.step import Command, Exit, Order
-from rota.keeper.orders import Fate
+from rota.domain.states import Fate
 from tests.support.clock import ManualClock
 
 
@@ -66,6 +66,8 @@ class ScriptedConnector:
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self.flights: dict[str, Flight] = {}
+        self.hosts: dict[str, Host] = {}  # by token
+        self.known_later: dict[str, str] = {}  # evidence by token
         self.started: list[str] = []  # tokens of start orders, in order
         self.taken_up = asyncio.Event()  # an order was given, or somebody began to follow one
         self.forgotten: list[str] = []
@@ -80,15 +82,25 @@ class ScriptedConnector:
         self,
         order: Order,
         *,
+        host: Host,
         token: str,
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
+        self.hosts[token] = host
         assert token not in self.started, f"a second start order for {token}"
         self.started.append(token)
         return await self._fly(Flight(token, order, timeout_seconds, grew))
 
-    async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
+    async def follow(
+        self,
+        order: Order,
+        *,
+        host: Host,
+        token: str,
+        timeout_seconds: float | None,
+        grew: Callable[[int], None],
+    ) -> Exit:
         known = self.flights.get(token)
         flight = Flight(token, None, known.timeout if known else None, grew)
         if known is not None:
@@ -110,7 +122,7 @@ class ScriptedConnector:
             await self._clock.sleep(flight.timeout, wake=flight.over)
         flight.over.set()
         if flight.lost:
-            raise KeeperLostError
+            return Exit(lost=Reason.KEEPER_LOST, failure=EXPLANATIONS[Reason.KEEPER_LOST])
         return flight.result or Exit(signal=15, cause="timeout", output_total=len(flight.output))
 
     def cancel(self, token: str, *, cause: str) -> None:
@@ -126,7 +138,10 @@ class ScriptedConnector:
     def forget(self, token: str) -> None:
         self.forgotten.append(token)
 
-    # What an engine asks of it beyond the port
+    async def open(self) -> None: ...
+
+    async def evidence(self, host: Host, token: str) -> str | None:
+        return self.known_later.get(token)
 
     def fate(self, token: str) -> Fate | None:
         return self.fates.get(token)

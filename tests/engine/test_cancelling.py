@@ -62,11 +62,11 @@ async def test_a_step_that_was_faster_than_the_cancel_counts_and_the_next_does_n
 
 
 async def test_between_two_tries_no_other_follows(world: World, daemon: Process) -> None:
-    run_id = await world.trigger(daemon, steps=[a_command(retries=5, retry_delay_seconds=3600.0)])
+    run_id = await world.trigger(daemon, steps=[a_command(retries=5, retry_delay_seconds=600.0)])
     world.connector.live[0].ends(1)
     await world.quiet()
     await cancel(world, daemon, run_id)
-    await world.advance(1)
+    await world.advance(600)
     assert (await world.verdict(run_id))[:2] == CANCELLED
     assert len(world.connector.started) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from rota.domain.reasons import Reason
 from rota.domain.states import RunState
 from rota.domain.step import Exit, Step
-from rota.keeper.orders import Fate
+from rota.domain.states import Fate
 from tests.contract.store_world import a_command
 from tests.support.world import Process, World
 
@@ -138,6 +138,9 @@ async def test_a_target_that_stood_between_two_tries_is_tried_again(world: World
     await world.quiet()
     await world.kill(daemon)
     await world.start("own_b")
+    await world.advance(59)
+    assert world.connector.live == []
+    await world.advance(1)
     world.connector.live[0].ends()
     await world.quiet()
     assert await world.verdict(run_id) == SUCCEEDED

@@ -159,14 +159,20 @@ async def test_the_run_timeout_covers_all_steps_and_is_not_retried(world: World,
 
 
 async def test_a_step_after_the_run_timeout_is_never_ordered(world: World, daemon: Process) -> None:
+    run_id = await world.trigger(daemon, steps=[a_command("a"), a_command("b")], run_timeout=70_000_000)
+    world.clock.advance(70)
+    world.connector.live[0].ends()
+    await world.quiet()
+    assert (await world.verdict(run_id))[:2] == (RunState.TIMED_OUT, Reason.RUN_TIMEOUT)
+    assert len(world.connector.started) == 1
+
+
+async def test_a_retry_that_would_come_after_the_run_timeout_is_not_waited_for(world: World, daemon: Process) -> None:
     step = a_command(retries=3, retry_delay_seconds=100.0)
     run_id = await world.trigger(daemon, steps=[step], run_timeout=70_000_000)
     world.connector.live[0].ends(1)
     await world.quiet()
-    for _ in range(100):
-        await world.advance(1)
-    assert (await world.verdict(run_id))[:2] == (RunState.TIMED_OUT, Reason.RUN_TIMEOUT)
-    assert len(world.connector.started) == 1
+    assert (await world.verdict(run_id))[:2] == (RunState.FAILED, Reason.STEP_FAILED)
 
 
 async def test_a_step_done_in_process_is_ended_at_its_timeout(world: World, daemon: Process) -> None:

@@ -16,7 +16,8 @@ import pytest
 from rota.domain.errors import Conflict, NotFound, Unavailable
 from rota.keeper.client import Keeper
 from rota.keeper.generation import connect, is_alive, next_epoch
-from rota.keeper.orders import Ended, Fate, OutputGrew, RunAs, Started
+from rota.domain.states import Fate
+from rota.keeper.orders import Ended, OutputGrew, RunAs, Started
 from rota.keeper.process import entry
 from rota.keeper.process.journal import line_of
 from rota.keeper.process.protocol import PROTO, encode

@@ -12,12 +12,13 @@ from rota.storage.planning import record_refusal
 
 
 class QueueingLauncher:
-    """`changes` counts the calls of `jobs_changed`."""
+    """`changes` counts the calls of `jobs_changed`, `looks` those of `limits_changed`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.requests: list[RunRequest] = []
         self.changes = 0
+        self.looks = 0
 
     async def launch(self, request: RunRequest) -> int:
         self.requests.append(request)
@@ -31,6 +32,9 @@ class QueueingLauncher:
 
     def jobs_changed(self) -> None:
         self.changes += 1
+
+    def limits_changed(self) -> None:
+        self.looks += 1
 
 
 def _launch(tx: Tx, request: RunRequest) -> int | Skipped:

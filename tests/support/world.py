@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from rota.connectors.local.connector import LocalConnector
 from rota.domain.instant import SECOND
 from rota.domain.reasons import Reason
 from rota.domain.states import RunState
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
-from rota.engine.hosts import HostFacts
+from rota.engine.evidence import Evidence
+from rota.engine.hosts import Hosts
 from rota.engine.janitor import Janitor
 from rota.engine.launcher import EngineLauncher
 from rota.engine.outbox import Outbox
@@ -66,10 +66,10 @@ class World(StoreWorld):
         store, clock, events = self.store, self.clock, RunEvents()
         await store.write(lambda tx: add_owner(tx, owner, kind="daemon", pid=1))
         plans_, pump = Plans(store), OutputPump(self.output, clock, events)
-        connector = cast(LocalConnector, self.connector)  # all of it that an engine uses
+        connectors = {"local": self.connector, "ssh": self.connector}
         made: set[int] | None = None if oversees else set()
         worker = Worker(
-            owner=owner, store=store, clock=clock, plans=plans_, hosts=HostFacts(store), connector=connector,
+            owner=owner, store=store, clock=clock, plans=plans_, hosts=Hosts(store), connectors=connectors,
             renderer=self.renderer, output=pump, events=events, only_runs=made,
         )  # fmt: skip
         planner = Planner(store=store, clock=clock, plans=plans_, worker=worker, owner=owner) if plans else None
@@ -78,15 +78,18 @@ class World(StoreWorld):
             nudge=planner.nudge if planner is not None else lambda: None,
         )  # fmt: skip
         rescuer = Rescuer(
-            store=store, plans=plans_, connector=connector, worker=worker, owner=owner, dead_of=self._dead_of,
+            store=store, plans=plans_, connectors=connectors, worker=worker, owner=owner, dead_of=self._dead_of,
             has_dead=lambda: True, swept=lambda: None,
         )  # fmt: skip
         overseeing = Overseeing(
             planner=planner, rescuer=rescuer, outbox=Outbox(store, clock, events),
+            evidence=Evidence(
+                store=store, clock=clock, connectors=connectors, hosts=Hosts(store), events=events
+            ),
             janitor=Janitor(store=store, output=self.output, clock=clock, retention_days=0),
         )  # fmt: skip
         engine = Engine(
-            owner=owner, store=store, clock=clock, worker=worker, connector=connector, pump=pump,
+            owner=owner, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
             oversees=overseeing if oversees else None,
         )  # fmt: skip
         process = Process(owner, engine, worker, launcher, events, asyncio.create_task(engine.run()))

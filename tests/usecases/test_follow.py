@@ -9,7 +9,7 @@ import pytest
 
 from rota.domain.authorize import Principal
 from rota.usecases import follow
-from rota.usecases.follow import End, Ping, RunEvent, Snapshot, Wrote
+from rota.usecases.follow import Changed, End, Ping, RunEvent, Snapshot, Wrote
 from tests.support.builders import Rota
 from tests.usecases.test_output import an_attempt
 
@@ -151,9 +151,9 @@ async def test_a_quiet_stream_shows_that_it_lives(rota: Rota, monkeypatch: pytes
     await events.aclose()
 
 
-async def test_snapshots_of_a_run_that_changes_all_the_time_are_coalesced(rota: Rota) -> None:
+async def test_changes_of_a_run_that_changes_all_the_time_are_coalesced(rota: Rota) -> None:
     run, run_id = await an_attempt(rota)
-    snapshots = 0
+    changes = 0
 
     async def change() -> None:
         for number in range(60):
@@ -165,5 +165,5 @@ async def test_snapshots_of_a_run_that_changes_all_the_time_are_coalesced(rota: 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(change())
         async for event in following(rota, run):
-            snapshots += isinstance(event, Snapshot)
-    assert 2 <= snapshots <= 5 + 5  # five at once, then five a second
+            changes += isinstance(event, Changed)
+    assert 2 <= changes <= 5 + 5  # five at once, then five a second

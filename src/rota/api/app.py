@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from rota.api import hosts, instance, jobs, openapi, playbooks, runs
+from rota.api import calendars, groups, hosts, instance, jobs, limits, openapi, pauses, playbooks, runs
 from rota.api.problems import not_routed
 from rota.usecases.context import Context
 
 PREFIX = "/api/v1"
-_ROUTERS = tuple(noun.router for noun in (instance, jobs, runs, hosts, playbooks))
+_ROUTERS = tuple(noun.router for noun in (instance, jobs, runs, calendars, pauses, hosts, groups, limits, playbooks))
 
 
 def create_app(ctx: Context) -> FastAPI:

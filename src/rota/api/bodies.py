@@ -13,6 +13,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from rota.domain.calendars import OnHit
 from rota.domain.errors import FieldError, InvalidInput, near
 from rota.domain.policy import Missed, Overlap
 from rota.domain.step import OsName
@@ -33,14 +34,32 @@ Variables = Annotated[dict[str, str], Field(max_length=1000)]
 
 
 class TriggerBody(Body):
-    kind: Literal["cron", "interval", "once", "manual"] | None = None
+    """`when` or `rrule`, or a kind and its fields. `every`: "20s" for an interval, 2 for a calendar trigger."""
+
+    kind: Literal["cron", "interval", "once", "calendar", "continuous", "on_start", "manual", "triggered"] | None = None
     name: Word | None = None
+    timezone: Word | None = None
+    type: Word | None = None  # with `value`: seed 3's form of a trigger
+    value: Line | None = None
+    when: Line | None = None
+    rrule: Line | None = None
     expression: Line | None = None
-    every: Word | None = None
+    every: Word | int | None = None
     every_seconds: float | None = None
     anchor: Word | None = None
     at: Word | None = None
-    timezone: Word | None = None
+    unit: Word | None = None
+    times: Annotated[list[Word], Field(max_length=1440)] | None = None
+    weekdays: Annotated[list[Word], Field(max_length=100)] | None = None
+    nth: Annotated[list[Word], Field(max_length=100)] | None = None
+    month_days: Annotated[list[int], Field(max_length=100)] | None = None
+    months: Annotated[list[int | Word], Field(max_length=100)] | None = None
+    overflow: Word | None = None
+    gap: Word | None = None
+    fold: Word | None = None
+    seed: Word | None = None
+    gap_seconds: float | None = None
+    backoff_seconds: float | None = None
 
 
 class StepBody(Body):
@@ -63,7 +82,28 @@ class WorkBody(Body):
     steps: Annotated[list[StepBody], Field(max_length=500)] | None = None
 
 
-class JobBody(WorkBody):
+class SpreadBody(WorkBody):
+    """How a run spreads over its hosts. `max_fail`: 3, "3" or "10%"."""
+
+    targets_at_once: int | None = None
+    priority: int | None = None
+    on_offline: Word | None = None
+    lock_hosts: bool | None = None
+    throttle: Word | None = None
+    batch: Word | None = None
+    batch_pause_seconds: float | None = None
+    max_fail: int | Word | None = None
+
+
+class WindowBody(Body):
+    """A window of the job's own: "mon-fri 08:00-18:00". `on_hit`: what becomes of starts outside it."""
+
+    window: Annotated[str, Field(max_length=400)]
+    timezone: Word | None = None
+    on_hit: OnHit | None = None
+
+
+class JobBody(SpreadBody):
     name: Word | None = None
     description: Line | None = None
     enabled: bool | None = None
@@ -75,14 +115,24 @@ class JobBody(WorkBody):
     missed_run_policy: Missed | None = None
     grace_seconds: float | None = None
     run_timeout_seconds: float | None = None
-    targets_at_once: int | None = None
-    priority: int | None = None
+    start_at: Word | None = None
+    end_at: Word | None = None
+    max_runs: int | None = None
+    tags: Annotated[dict[str, str | None], Field(max_length=200)] | None = None
+    spread_seconds: float | None = None
+    jitter_seconds: float | None = None
+    calendars: Annotated[list[Word], Field(max_length=100)] | None = None
+    windows: Annotated[list[WindowBody], Field(max_length=100)] | None = None
 
 
-class RunBody(WorkBody):
+class RunBody(SpreadBody):
     target: Annotated[str, Field(max_length=256 * 1024)] | None = None
     vars: Variables = {}
     run_timeout_seconds: float | None = None
+
+
+class LimitBody(Body):
+    cap: int | None = None
 
 
 class TriggerRunBody(Body):
@@ -94,17 +144,64 @@ class PlaybookBody(Body):
     name: Word | None = None
 
 
+Pairs = Annotated[dict[str, str | None], Field(max_length=200)]
+HostNames = Annotated[list[Word], Field(max_length=100_000)]
+
+
 class HostBody(Body):
+    """`null` takes a fact away; `tags` and `vars` are merged with those there are, and null in them takes one away."""
+
     name: Word | None = None
     connector: Word | None = None
-    tags: Annotated[dict[str, str], Field(max_length=200)] | None = None
+    address: Word | None = None
+    port: int | None = None
+    user: Word | None = None
+    key_file: Line | None = None
+    passphrase_file: Line | None = None
+    password_file: Line | None = None
+    sudo_password_file: Line | None = None
+    jump: Word | None = None
+    os: OsName | None = None
+    site: Word | None = None
+    tags: Pairs | None = None
+    vars: Pairs | None = None
     groups: Annotated[list[Word], Field(max_length=1000)] | None = None
     disabled: bool | None = None
 
 
 class GroupBody(Body):
+    """`hosts` are in the group it makes, or join it; with a `selector` it is dynamic."""
+
     name: Word | None = None
-    hosts: Annotated[list[Word], Field(max_length=100_000)] | None = None
+    description: Line | None = None
+    selector: Annotated[str, Field(max_length=256 * 1024)] | None = None
+    hosts: HostNames | None = None
+
+
+class GroupChangeBody(Body):
+    description: Line | None = None
+    selector: Annotated[str, Field(max_length=256 * 1024)] | None = None
+    add_hosts: HostNames | None = None
+    remove_hosts: HostNames | None = None
+
+
+class ImportBody(Body):
+    """`update`: what exists and differs is changed."""
+
+    hosts: Annotated[list[HostBody], Field(max_length=100_000)] | None = None
+    groups: Annotated[list[GroupBody], Field(max_length=10_000)] | None = None
+    update: bool = False
+
+
+class MatchBody(Body):
+    selector: Annotated[str, Field(max_length=256 * 1024)] | None = None
+
+
+class TrustBody(Body):
+    """`fingerprint` of the key that the host shows; `replace` gives up the one it was known by."""
+
+    fingerprint: Word | None = None
+    replace: bool = False
 
 
 class Given(Generic[B]):
@@ -130,11 +227,11 @@ class Given(Generic[B]):
 class Reads(Generic[B]):
     """A dependency that gives the request's body as `model`. No body counts as an empty one."""
 
-    def __init__(self, model: type[B]) -> None:
-        self.model = model
+    def __init__(self, model: type[B], *, most: int = MOST_BYTES) -> None:
+        self.model, self.most = model, most
 
     async def __call__(self, request: Request) -> Given[B]:
-        raw = await read_bytes(request)
+        raw = await read_bytes(request, most=self.most)
         try:
             return Given(self.model.model_validate_json(raw or b"{}"))
         except ValidationError as error:
@@ -152,13 +249,13 @@ class Reads(Generic[B]):
             raise InvalidInput.of(faults, hint='send a JSON object, such as {"name": "daily-backup", …}') from error
 
 
-async def read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, *, most: int = MOST_BYTES) -> bytes:
     """The whole body. Raises InvalidInput as soon as it is too long, whatever Content-Length said."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
-        if size > MOST_BYTES:
-            raise InvalidInput("the body is too long", expected=f"at most {MOST_BYTES // 1024 // 1024} MiB")
+        if size > most:
+            raise InvalidInput("the body is too long", expected=f"at most {most // 1024 // 1024} MiB")
         pieces.append(piece)
     return b"".join(pieces)
 

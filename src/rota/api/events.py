@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from rota.api.answers import to_json
-from rota.usecases.follow import End, Ping, RunEvent, Snapshot, Wrote
+from rota.usecases.follow import Changed, End, Ping, RunEvent, Snapshot, Wrote
 
 
 async def encoded(events: AsyncGenerator[RunEvent, None]) -> AsyncIterator[bytes]:
@@ -16,6 +16,8 @@ async def encoded(events: AsyncGenerator[RunEvent, None]) -> AsyncIterator[bytes
             match event:
                 case Snapshot(run):
                     yield _event("run", run)
+                case Changed(change):
+                    yield _event("change", change)
                 case Wrote(output):
                     yield _event("output", output, f"id: {output['seq']}\n")
                 case End(run):

@@ -7,18 +7,24 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 
 from rota.api.answers import answer
-from rota.api.bodies import Given, JobBody, Reads, StepBody, TriggerBody, TriggerRunBody, WorkBody
+from rota.api.bodies import Given, JobBody, Reads, SpreadBody, StepBody, TriggerBody, TriggerRunBody, WorkBody
 from rota.api.routing import By, OnceKey, OnlyVersion, Route
 from rota.domain.errors import FieldError
-from rota.domain.step import Step
+from rota.domain.fanout import FIELDS
+from rota.domain.step import Json, Step
 from rota.usecases import jobs, preview, shapes
-from rota.usecases.drafts import UNSET, JobDraft, WorkDraft
+from rota.usecases.drafts import UNSET, JobDraft, WindowDraft, WorkDraft
+from rota.usecases.outlook import View
 from rota.usecases.triggers import TriggerDraft
 
 router = APIRouter(route_class=Route, tags=["jobs"])
 Job = Annotated[Given[JobBody], Depends(Reads(JobBody))]
+# What a preview may be asked for: how many moments; a month, `2026-03` or `current`; a zone to tell them in as well.
+Many = Annotated[int, Query(ge=0, le=1000)]
+Month = Annotated[str | None, Query(max_length=20)]
+Zone = Annotated[str | None, Query(max_length=100)]
 # What `null` means for a field of a job: only these may be without a value.
-_NULLABLE = {"target"}
+_NULLABLE = {"target", "start_at", "end_at", "max_runs"}
 _FIELDS = {"overlap_policy": "overlap", "missed_run_policy": "missed", "vars": "variables"}
 
 
@@ -28,8 +34,10 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=jobs.MOST_LISTED)] = jobs.MOST_LISTED,
     after: Annotated[str | None, Query(max_length=300)] = None,
     fields: Literal["list", "all"] = "all",
+    tag: Annotated[str | None, Query(max_length=2000)] = None,  # `k` or `k=v`; several with commas: all of them
 ) -> Response:
-    page = await jobs.list_all(by.ctx, by.principal, after=after, limit=limit, short=fields == "list")
+    tags = tag.split(",") if tag else ()
+    page = await jobs.list_all(by.ctx, by.principal, after=after, limit=limit, short=fields == "list", tags=tags)
     return answer(page)
 
 
@@ -76,32 +84,53 @@ async def trigger_job(
     return answer(run, status=201)
 
 
+@router.get("/jobs/{ref}/preview", response_model=shapes.Preview)
+async def preview_job(
+    by: By, ref: str, count: Many = 5, previous: Many = 0, month: Month = None, viewer: Zone = None
+) -> Response:
+    view = View(count=count, previous=previous, month=month, viewer=viewer)
+    return answer(await preview.preview_job(by.ctx, by.principal, ref, view))
+
+
 @router.get("/preview", response_model=shapes.Preview)
 async def preview_trigger(
     by: By,
     cron: Annotated[str | None, Query(max_length=1000)] = None,
     every: Annotated[str | None, Query(max_length=100)] = None,
     at: Annotated[str | None, Query(max_length=100)] = None,
-    timezone: Annotated[str | None, Query(max_length=100)] = None,
-    count: Annotated[int, Query(ge=1, le=1000)] = 5,
+    when: Annotated[str | None, Query(max_length=1000)] = None,
+    rrule: Annotated[str | None, Query(max_length=1000)] = None,
+    timezone: Zone = None,
+    count: Many = 5,
+    previous: Many = 0,
+    month: Month = None,
+    viewer: Zone = None,
 ) -> Response:
-    found = await preview.preview(by.ctx, by.principal, cron=cron, every=every, at=at, timezone=timezone, count=count)
-    return answer(found)
+    given = {"cron": cron, "every": every, "at": at, "when": when, "rrule": rrule}
+    view = View(count=count, previous=previous, month=month, viewer=viewer)
+    return answer(await preview.preview(by.ctx, by.principal, given, timezone=timezone, view=view))
 
 
 def draft_of(given: Given[JobBody]) -> JobDraft:
     """Exactly the fields that were sent."""
     body = given.body
-    sent = body.model_fields_set - {"playbook", "do", "steps", "triggers"}
-    fields = {name: getattr(body, name) for name in sent}
+    sent = body.model_fields_set - {"playbook", "do", "steps", "triggers", "windows"}
+    fields = {name: getattr(body, name) for name in sent - {*FIELDS}}
     nulls = [name for name, value in fields.items() if value is None and name not in _NULLABLE]
     faults = [FieldError(field=name, message="is null", expected="a value, or no such field") for name in sorted(nulls)]
     return JobDraft(
         work=work_of(body),
         triggers=UNSET if body.triggers is None else tuple(map(_trigger, body.triggers)),
+        windows=UNSET if body.windows is None else tuple(WindowDraft(**window.model_dump()) for window in body.windows),
+        fan_out=fan_out_of(body),
         faults=(*given.faults, *faults),
         **{_FIELDS.get(name, name): value for name, value in fields.items() if name not in nulls},
     )
+
+
+def fan_out_of(body: SpreadBody) -> dict[str, Json]:
+    """What was sent of a run's fan-out rules, null where that takes one away."""
+    return {name: getattr(body, name) for name in FIELDS if name in body.model_fields_set}
 
 
 def work_of(body: WorkBody) -> WorkDraft:

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from rota.api.answers import answer
 from rota.api.bodies import Given, Reads, RunBody
 from rota.api.events import encoded
-from rota.api.jobs import work_of
+from rota.api.jobs import fan_out_of, work_of
 from rota.api.routing import By, OnceKey, Route
 from rota.domain.errors import FieldError, InvalidInput
 from rota.domain.instant import parse_rfc3339
@@ -53,8 +53,11 @@ async def cancel_run(by: By, ref: str) -> Response:
 
 
 @router.post("/runs/{ref}/rerun", status_code=201, response_model=shapes.Run)
-async def rerun_run(by: By, ref: str) -> Response:
-    return answer(await runs.rerun(by.ctx, by.principal, ref), status=201)
+async def rerun_run(by: By, ref: str, failed: bool = False, dry_run: bool = False) -> Response:
+    """`failed`: on the hosts that did not succeed. With `dry_run` the answer is `{"plan": …}`, and nothing is made."""
+    if dry_run:
+        return answer(await runs.plan_rerun(by.ctx, by.principal, ref, failed=failed))
+    return answer(await runs.rerun(by.ctx, by.principal, ref, failed=failed), status=201)
 
 
 @router.get("/runs/{ref}/output", response_model=shapes.OutputPage)
@@ -86,8 +89,11 @@ async def history(by: By, job: Ref = None, limit: Limit = runs.DEFAULT_LISTED, a
 
 
 @router.get("/why/{ref}", response_model=shapes.Why)
-async def explain(by: By, ref: str, at: Annotated[str | None, Query(max_length=100)] = None) -> Response:
-    return answer(await why.why(by.ctx, by.principal, ref, at=None if at is None else _instant(at)))
+async def explain(
+    by: By, ref: str, at: Annotated[str | None, Query(max_length=100)] = None, host: Ref = None
+) -> Response:
+    """`at`: about one instant of a job. `host`: about one host of a run, or of a job's latest run."""
+    return answer(await why.why(by.ctx, by.principal, ref, at=None if at is None else _instant(at), host=host))
 
 
 def _draft(given: Given[RunBody]) -> runs.RunDraft:
@@ -98,6 +104,9 @@ def _draft(given: Given[RunBody]) -> runs.RunDraft:
         target=body.target,
         variables=body.vars,
         run_timeout_seconds=DEFAULT_RUN_TIMEOUT_SECONDS if timeout is None else timeout,
+        targets_at_once=body.targets_at_once,
+        priority=body.priority or 0,
+        fan_out=fan_out_of(body),
         faults=given.faults,
     )
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rota.cli.fanout import FAN_OUT_FLAGS, Spread, fan_out_options
+from rota.cli.held import HELD_FLAGS, Held, held_options
 from rota.cli.options import Faults, dry_run, one_of, variables_option
 from rota.domain.errors import FieldError, InvalidInput, NotFound
 
@@ -36,6 +38,13 @@ _FLAGS = {
     "enabled": "--enabled",
     "grace_seconds": "--grace",
     "run_timeout_seconds": "--run-timeout",
+    "when": "--when",
+    "rrule": "--rrule",
+    "start_at": "--start-at",
+    "end_at": "--end-at",
+    "max_runs": "--max-runs",
+    **FAN_OUT_FLAGS,
+    **HELD_FLAGS,
 }
 
 
@@ -43,10 +52,17 @@ def definition_options(command: F) -> F:
     """The options that say what a schedule is. The command gets them by the names of `Definition`'s fields."""
     for option in reversed(
         (
-            click.option("--cron", metavar="EXPRESSION", help='When: a cron expression, "0 2 * * *".'),
-            click.option("--every", metavar="DURATION", help="When: an interval, such as 20s, 15m, 1h30m."),
-            click.option("--at", metavar="TIME", help='When: once, at "2026-12-01 02:00".'),
+            _rule("--when", "TEXT", 'When, in words: "every weekday at 9am", "+90s", "at 17:30".'),
+            _rule("--cron", "EXPRESSION", 'When: a cron expression, "0 2 * * *".'),
+            _rule("--every", "DURATION", "When: an interval, such as 20s, 15m, 1h30m."),
+            _rule("--at", "TIME", 'When: once, at "2026-12-01 02:00", "17:30" or "+90s".'),
+            _rule("--rrule", "RULE", 'When: an RFC 5545 rule, "FREQ=MONTHLY;BYDAY=2TU".'),
+            click.option("--continuous", is_flag=True, help="When: again as soon as the last run has ended."),
+            click.option("--on-start", is_flag=True, help="When: each time a daemon starts."),
             click.option("--manual", is_flag=True, help="When: only when somebody triggers it."),
+            click.option("--start-at", metavar="TIME", help="The clock starts nothing before."),
+            click.option("--end-at", metavar="TIME", help="The clock starts nothing after."),
+            click.option("--max-runs", metavar="N", help="The clock starts so many runs, and no more."),
             click.option("--playbook", metavar="NAME", help="What: a playbook."),
             click.option("--do", metavar="ACTION", help='What: one action, "shell: df -h".'),
             click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, tag:k=v and more."),
@@ -66,6 +82,8 @@ def definition_options(command: F) -> F:
             click.option("--enabled", **one_of(["true", "false"]), help="Whether it fires. Default: true."),
             click.option("--run-timeout", metavar="DURATION", help="End a run that takes longer. Default: 1h."),
             click.option("--grace", metavar="DURATION", help="Later than this is missed. Default: 60s."),
+            held_options,
+            fan_out_options,
             dry_run,
         )
     ):
@@ -73,14 +91,26 @@ def definition_options(command: F) -> F:
     return command
 
 
-@dataclass(frozen=True, kw_only=True)
-class Definition:
-    """The options, each None or empty where it was not typed."""
+def _rule(name: str, metavar: str, text: str) -> Callable[[F], F]:
+    """An option that says when. Each time it is typed is a trigger."""
+    return click.option(name, metavar=metavar, multiple=True, help=text)
 
-    cron: str | None
-    every: str | None
-    at: str | None
+
+@dataclass(frozen=True, kw_only=True)
+class Definition(Spread, Held):
+    """The options, each None or empty where it was not typed. Those that say when may each be typed several times."""
+
+    when: tuple[str, ...]
+    cron: tuple[str, ...]
+    every: tuple[str, ...]
+    at: tuple[str, ...]
+    rrule: tuple[str, ...]
+    continuous: bool
+    on_start: bool
     manual: bool
+    start_at: str | None
+    end_at: str | None
+    max_runs: str | None
     playbook: str | None
     do: str | None
     target: str | None
@@ -97,7 +127,16 @@ class Definition:
     @property
     def rules(self) -> list[str]:
         """The options typed that say when."""
-        given = {"--cron": self.cron, "--every": self.every, "--at": self.at, "--manual": self.manual}
+        given: dict[str, object] = {
+            "--when": self.when,
+            "--cron": self.cron,
+            "--every": self.every,
+            "--at": self.at,
+            "--rrule": self.rrule,
+            "--continuous": self.continuous,
+            "--on-start": self.on_start,
+            "--manual": self.manual,
+        }
         return [option for option, value in given.items() if value]
 
     def check_complete(self, name: str | None, faults: Faults) -> None:
@@ -105,27 +144,32 @@ class Definition:
         if not name:
             faults.add("--name", "missing", expected="a name for the schedule")
         if not self.rules:
-            faults.add(
-                "--cron", "missing", expected='a cron expression such as "0 2 * * *"; or --every, --at, --manual'
-            )
+            expected = 'a cron expression such as "0 2 * * *"; or --when, --every, --at, --manual'
+            faults.add("--cron", "missing", expected=expected)
         if not (self.playbook or self.do):
             faults.add("--playbook", "missing", expected='the name of a playbook; or --do "shell: df -h"')
         if not (self.target or self.do):
             faults.add("--target", "missing", expected="a selector such as all, host:NAME or group:NAME")
 
-    def trigger(self, zone: str) -> dict[str, Json]:
-        """The trigger as the API takes it."""
-        if self.manual or not self.rules:
-            return {"kind": "manual"}
-        if self.every:
-            return {"kind": "interval", "every": self.every, "timezone": zone}
-        if self.at:
-            return {"kind": "once", "at": self.at, "timezone": zone}
-        return {"kind": "cron", "expression": self.cron, "timezone": zone}
+    def triggers(self, zone: str) -> list[Json]:
+        """The triggers as the API takes them."""
+        found: list[Json] = []
+        for field, texts, kind in (
+            ("when", self.when, {}),
+            ("expression", self.cron, {"kind": "cron"}),
+            ("every", self.every, {"kind": "interval"}),
+            ("at", self.at, {"kind": "once"}),
+            ("rrule", self.rrule, {}),
+        ):
+            found += [{**kind, field: text, "timezone": zone} for text in texts]
+        found += [{"kind": "continuous"}] if self.continuous else []
+        found += [{"kind": "on_start"}] if self.on_start else []
+        return found or [{"kind": "manual"}]
 
     def body(self, name: str | None, faults: Faults) -> dict[str, Json]:
-        """All but the trigger, in the API's fields; what was not typed is left out."""
-        faults.at_most_one(self.rules)
+        """All but the triggers, in the API's fields; what was not typed is left out."""
+        if self.manual:
+            faults.at_most_one(self.rules)
         faults.at_most_one([option for option, value in (("--playbook", self.playbook), ("--do", self.do)) if value])
         typed: dict[str, Json] = {
             "name": name,
@@ -139,11 +183,24 @@ class Definition:
             "enabled": faults.truth("--enabled", self.enabled),
             "run_timeout_seconds": faults.seconds("--run-timeout", self.run_timeout),
             "grace_seconds": faults.seconds("--grace", self.grace),
+            "start_at": self.start_at,
+            "end_at": self.end_at,
+            "max_runs": _whole("--max-runs", self.max_runs, faults),
         }
         body: dict[str, Json] = {field: value for field, value in typed.items() if value is not None}
-        if self.target == "":
-            body["target"] = None  # how a target is taken away
-        return body
+        bounds = {"start_at": self.start_at, "end_at": self.end_at, "max_runs": self.max_runs}
+        for field, text in {"target": self.target, **bounds}.items():
+            if text == "":
+                body[field] = None  # how it is taken away
+        return body | self.held(faults) | self.spread(faults)
+
+
+def _whole(option: str, text: str | None, faults: Faults) -> int | None:
+    """A whole number; None where nothing, or an empty text, was typed."""
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        faults.add(option, f'"{text}" is not a whole number', expected="such as 5", got=text)
+        return None
+    return int(text) if text else None
 
 
 def in_flags(request: Callable[[], T]) -> T:

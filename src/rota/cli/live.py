@@ -1,4 +1,4 @@
-"""The live view: what hosts write scrolls by, and under it stay the run, its hosts and the steps they are at.
+"""The live view: what hosts write scrolls by, and under it stay the run, how far it is, and its hosts at their steps.
 
 rich is imported here and nowhere else, and only on a terminal.
 """
@@ -6,7 +6,7 @@ rich is imported here and nowhere else, and only on a terminal.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rota.cli import times
+from rota.cli.badhosts import step_of
 from rota.cli.lines import Lines
 from rota.cli.session import harmless
 from rota.cli.table import printable
-from rota.cli.texts import short_id, step_of
+from rota.cli.texts import short_id
 from rota.cli.words import UNFINISHED, status_word
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS = 0.1
 _LINES_A_TICK = 200  # more than anybody can read: of a flood the end is shown, and how much was left out
-_ROWS_ABOVE_HOSTS = 4  # run line, titles, "more" and the cursor's own
+_ROWS_ABOVE_HOSTS = 6  # run line, progress, steps, titles, "more" and the cursor's own
+_BAR = 30  # columns
 
 _STYLES = {
     "succeeded": "green",
@@ -53,6 +55,7 @@ class LiveView:
         self._lines = Lines(harmless=True)
         self._lock = threading.Lock()  # holds what is below
         self._pending: list[str] = []
+        self._tails: dict[str, str] = {}  # the last line of each host
         self._run: Run | None = None
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
@@ -66,7 +69,10 @@ class LiveView:
 
     def wrote(self, piece: Output) -> None:
         with self._lock:
-            self._pending.extend(self._lines.feed(piece))
+            lines = list(self._lines.feed(piece))
+            self._pending.extend(lines)
+            if lines:
+                self._tails[piece["host"]] = lines[-1].partition("| ")[2]
 
     def say(self, text: str) -> None:
         with self._lock:
@@ -90,7 +96,7 @@ class LiveView:
     def _draw(self) -> None:
         with self._lock:
             lines, self._pending = self._pending, []
-            run = self._run
+            run, tails = self._run, dict(self._tails) if self._run is not None else {}
         if len(lines) > _LINES_A_TICK:
             left_out = len(lines) - _LINES_A_TICK
             lines = [f"… {left_out} lines left out here: rota runs logs …", *lines[-_LINES_A_TICK:]]
@@ -99,24 +105,82 @@ class LiveView:
         if run is not None:
             width, height = self._console.size
             rows = max(1, height - _ROWS_ABOVE_HOSTS)
-            self._live.update(block(run, self._now(), width=width, rows=rows), refresh=True)
+            self._live.update(block(run, self._now(), width=width, rows=rows, tails=tails), refresh=True)
 
 
-def block(run: Run, now: Micros, *, width: int, rows: int) -> Group:
-    """The run and at most `rows` of its hosts, each on one line of a terminal that is `width` columns wide."""
-    targets = sorted(run.get("targets", []), key=lambda target: _RANK.get(target["state"], 3))
-    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    # Long host names and steps give way before states and times do.
-    for title, most in (("  HOST", width * 2 // 5), ("STEP", width // 4), ("STATE", None), ("TIME", None)):
-        table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
-    for target in targets[:rows]:
-        table.add_row(*_row(run, target, now))
+def block(run: Run, now: Micros, *, width: int, rows: int, tails: Mapping[str, str] | None = None) -> Group:
+    """The run and at most `rows` of its hosts, each on one line of a terminal that is `width` columns wide.
+
+    `tails` is what each host wrote last.
+    """
+    targets = run.get("targets", [])
     parts: list[Text | Table] = [_headline(run, now, width)]
+    if len(targets) > 1:
+        parts.append(_progress(run, width))
+        if len(run.get("plan", {"steps": []})["steps"]) > 1:
+            parts.append(_steps(run, targets))
     if targets:
-        parts.append(table)
-    if len(targets) > rows:
-        parts.append(Text(f"  {_rest(targets[rows:])}", style="dim", no_wrap=True, overflow="ellipsis"))
+        shown, others = _chosen(targets, rows)
+        parts.append(_table(run, now, shown, width=width, tails=tails or {}))
+        if others:
+            parts.append(Text(f"  {_rest(others)}", style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
+
+
+def _chosen(targets: Sequence[Target], rows: int) -> tuple[list[Target], list[Target]]:
+    """The targets that are worth a row, and the others: trouble first, but half of the rows are for those at work."""
+    ranked = sorted(targets, key=lambda target: _RANK.get(target["state"], 3))
+    bad = sum(_RANK.get(target["state"], 3) == 0 for target in targets)
+    at_work = sum(target["state"] == "running" for target in targets)
+    told = max(rows - at_work, rows // 2) if bad + at_work > rows else bad
+    ranked = ranked[: min(bad, told)] + ranked[bad:] + ranked[min(bad, told) : bad]
+    return ranked[:rows], ranked[rows:]
+
+
+def _table(run: Run, now: Micros, targets: Sequence[Target], *, width: int, tails: Mapping[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+    # Long host names, steps and what hosts wrote give way before states and times do.
+    for title, most in (("  HOST", width * 3 // 10), ("STEP", width // 5), ("STATE", None), ("TIME", None)):
+        table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
+    table.add_column("LAST WORD", ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
+    for target in targets:
+        word = (target["message"] if target["state"] not in UNFINISHED else None) or tails.get(target["host"], "")
+        table.add_row(*_row(run, target, now), Text(printable(word)))
+    return table
+
+
+def _progress(run: Run, width: int) -> Text:
+    """`████████░░░░  312/500 hosts: 305 success, 7 failure, 50 running, 138 queued`."""
+    counts, total = run["targets_by_state"], max(run["hosts"]["total"], 1)
+    ended = {state: count for state, count in counts.items() if state not in UNFINISHED}
+    done = sum(ended.values())
+    size = min(_BAR, width // 4)
+    good = size * ended.get("succeeded", 0) // total
+    filled = size * done // total
+    words = [f"{count} {status_word(state)}" for state, count in {**ended, **counts}.items()]
+    return Text.assemble(
+        "  ",
+        ("━" * good, "green"),
+        ("━" * (filled - good), "red"),
+        ("─" * (size - filled), "dim"),
+        f"  {done}/{total} ended: {', '.join(words)}",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _steps(run: Run, targets: Sequence[Target]) -> Text:
+    """How many hosts have each step behind them: `1 prepare 500 · 2 rotate 312 · 3 verify 20`."""
+    names = [step["name"] for step in run["plan"]["steps"]]
+    places = {name: place for place, name in enumerate(names)}
+    behind = [0] * (len(names) + 1)
+    for target in targets:
+        behind[len(names) if target["state"] == "succeeded" else places.get(step_of(target) or "", 0)] += 1
+    through = [sum(behind[place + 1 :]) for place in range(len(names))]
+    told = " · ".join(
+        f"{place} {printable(name)} {count}" for place, (name, count) in enumerate(zip(names, through, strict=True), 1)
+    )
+    return Text(f"  steps done: {told}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _headline(run: Run, now: Micros, width: int) -> Text:

@@ -24,15 +24,25 @@ _COMPLETION = "_ROTA_COMPLETE"
         "run": Lazy(f"{_HERE}.run:run", "Run a playbook, a command or a schedule now, and watch it."),
         "runs": Lazy(f"{_HERE}.runs:runs", "See what ran: list, logs, cancel, rerun."),
         "why": Lazy(f"{_HERE}.why:why", "Say why something ran, waits, failed or did not run."),
+        "calendars": Lazy(f"{_HERE}.calendars:calendars", "Say when nothing may start: blackouts, windows, holidays."),
+        "pause": Lazy(f"{_HERE}.pause:pause", "Keep a schedule, a tag or everything from starting for a while."),
+        "resume": Lazy(f"{_HERE}.pause:resume", "End a pause."),
         "playbook": Lazy(f"{_HERE}.playbook:playbook", "See, check, run and import playbooks."),
         "hosts": Lazy(f"{_HERE}.hosts:hosts", "See and change the hosts that jobs run on."),
         "groups": Lazy(f"{_HERE}.groups:groups", "Name groups of hosts."),
+        "sites": Lazy(f"{_HERE}.sites:sites", "See the sites that hosts are at."),
+        "limits": Lazy(f"{_HERE}.limits:limits", "See and set how much runs at one time."),
         "daemon": Lazy(f"{_HERE}.daemon:daemon", "Run and look after the daemon, which makes schedules fire."),
         "demo": Lazy(f"{_HERE}.demo:demo", "See Rota work, on a scratch instance that leaves nothing behind."),
         "paths": Lazy(f"{_HERE}.paths:paths", "Print where the instance keeps its files."),
+        "shell": Lazy(f"{_HERE}.shell:shell", "Type commands line by line, with history and completion."),
         "version": Lazy(f"{_HERE}.version:version", "Print the version."),
     },
-    aliases={"jobs": "schedule", "job": "schedule", "schedules": "schedule", "playbooks": "playbook"},
+    aliases={
+        **dict.fromkeys(("jobs", "job", "schedules"), "schedule"),
+        "playbooks": "playbook",
+        "calendar": "calendars",
+    },
 )
 def rota() -> None:
     """Rota runs commands and playbooks on a timetable, and can always say what ran, what did not, and why."""
@@ -45,13 +55,13 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(args: list[str]) -> int:
-    """Carry out one command line and return its exit code."""
+def run(args: list[str], session: Session | None = None) -> int:
+    """Carry out one command line and return its exit code. `session`: global options that are set already."""
     if _COMPLETION in os.environ:  # a shell asks what could be typed next
         rota.main(args, prog_name="rota", complete_var=_COMPLETION)
     try:
         # Not `rota.main`, which has exit codes of its own for a broken pipe and an interrupt.
-        with rota.make_context("rota", args, obj=Session()) as context:
+        with rota.make_context("rota", args, obj=session or Session()) as context:
             code = rota.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as ending:

@@ -6,17 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rota.cli import times
-from rota.cli.words import run_status, status_word
+from rota.cli import badhosts, times
+from rota.cli.words import run_status
 from rota.domain.ids import SHOWN
 
 if TYPE_CHECKING:
     from rota.domain.instant import Micros
     from rota.domain.step import Json
-    from rota.usecases.shapes import Job, Run, Step, Target, Upcoming
+    from rota.usecases.shapes import Job, Run, Step, Upcoming
 
-_BAD_HOSTS_NAMED = 10
-_GOOD = frozenset({"succeeded", "skipped"})
 _LABELS = {"cron": "Cron", "interval": "Every", "once": "At"}
 
 
@@ -29,7 +27,9 @@ def short_id(public_id: str) -> str:
 def trigger_line(job: Job) -> tuple[str, str]:
     """`("Cron", "0 2 * * * (Every day at 02:00)")`; the label is Cron, Every, At or Trigger."""
     kind = job["triggers"][0]["kind"] if job["triggers"] else "manual"
-    short = job["trigger_short"].removeprefix("every ").removeprefix("at ")
+    short = job["trigger_short"]
+    if kind in _LABELS:
+        short = short.removeprefix("every ").removeprefix("at ")
     reading = job["trigger_text"]
     return _LABELS.get(kind, "Trigger"), short if reading.lower() == short else f"{short} ({reading})"
 
@@ -39,10 +39,17 @@ def next_runs(moments: Sequence[Upcoming], count: int, *, otherwise: str = "") -
     if not moments:
         yield f"Next runs: none{otherwise}"
         return
-    shown = moments[:count]
+    shown = moments[: _place_of_start(moments, count)]
     # A job that is due once has one next run: the heading tells the truth about what follows.
-    yield f"Next {len(shown)} runs:" if len(shown) > 1 else "Next run:"
+    starts = sum("reason" not in moment for moment in shown)
+    yield f"Next {starts} runs:" if starts > 1 else "Next run:" if starts else "Next runs: none, as things stand"
     yield from (f"  {times.upcoming(moment)}" for moment in shown)
+
+
+def _place_of_start(moments: Sequence[Upcoming], count: int) -> int:
+    """How many moments there are up to the `count`-th that starts: those that do not are shown between them."""
+    starts = [place for place, moment in enumerate(moments, start=1) if "reason" not in moment]
+    return starts[count - 1] if len(starts) >= count else len(moments)
 
 
 def job_next_runs(job: Job, count: int) -> Iterator[str]:
@@ -51,6 +58,8 @@ def job_next_runs(job: Job, count: int) -> Iterator[str]:
         why = f", as it is disabled (rota schedule enable {job['name']})"
     elif all(trigger["kind"] == "manual" for trigger in job["triggers"]):
         why = f"; start it with: rota schedule trigger {job['name']}"
+    elif (no_next := job.get("no_next")) is not None:
+        why = f"; {no_next}"
     return next_runs(job.get("next_runs", []), count, otherwise=why)
 
 
@@ -87,29 +96,18 @@ def labelled(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     return (f"{label + ':':{wide}} {below.join(value.rstrip().split(chr(10)))}".rstrip() for label, value in rows)
 
 
-def summary(run: Run, now: Micros) -> Iterator[str]:
-    """How a run ended, and a line for each host that went wrong with its reason."""
+def summary(run: Run, now: Micros, *, width: int = 80) -> Iterator[str]:
+    """How a run ended, and which hosts went wrong with what: equal troubles once."""
     hosts = run["hosts"]
     took = times.since(run["started_at"], run["finished_at"], now)
     yield f"{short_id(run['id'])} {run_status(run)} in {took}, {hosts['ok']}/{hosts['total']} hosts"
-    bad = [target for target in run.get("targets", []) if target["state"] not in _GOOD]
-    yield from (f"  {bad_host(target)}" for target in bad[:_BAD_HOSTS_NAMED])
-    if len(bad) > _BAD_HOSTS_NAMED:
-        yield f"  and {len(bad) - _BAD_HOSTS_NAMED} more: rota runs show {short_id(run['id'])}"
+    targets = run.get("targets", [])
+    yield from badhosts.told(targets, width=width)
 
 
-def step_of(target: Target) -> str | None:
-    """The step a host is at; where it has ended, the step it was at last."""
-    return target["step"] or (target["attempts"][-1]["step"] if target["attempts"] else None)
-
-
-def bad_host(target: Target) -> str:
-    """`web-3: failure at step "rotate" (step_failed): exit code 1`."""
-    text = f"{target['host']}: {status_word(target['state'])}"
-    failed = [attempt for attempt in target["attempts"] if attempt["state"] not in _GOOD]
-    if step := step_of(target):
-        text += f' at step "{step}"'
-    if target["reason"]:
-        text += f" ({target['reason']})"
-    message = target["message"] or (failed[-1]["message"] if failed else None)
-    return f"{text}: {message}" if message else text
+def rerun_hint(run: Run) -> str | None:
+    """What to type to repeat a run where it did not succeed."""
+    hosts = run["hosts"]
+    if hosts["total"] == 1 or hosts["ok"] == hosts["total"]:
+        return None
+    return f"Again where it did not succeed: rota runs rerun {short_id(run['id'])} --failed"

@@ -23,11 +23,18 @@ def utc(text: str | None) -> str:
 
 
 def upcoming(moment: Upcoming) -> str:
-    """`2026-03-05 02:00:00 UTC`, or `2026-03-05 02:00:00 EST (07:00:00 UTC)` with the UTC date where it differs."""
+    """`2026-03-05 02:00:00 UTC`, or `2026-03-05 02:00:00 EST (07:00:00 UTC)` with the UTC date where it differs.
+
+    Behind it stands what moves or drops it: `2026-03-05 02:00:00 UTC  blackout ×3: calendar "freeze"`.
+    """
     local, at = moment["local"], utc(moment["at"])
-    if local.startswith(at):  # UTC, or a zone that agrees with it just now
-        return local
-    return f"{local} ({at[11:] if local[:10] == at[:10] else at} UTC)"
+    if not local.startswith(at):  # else it is UTC, or a zone that agrees with it just now
+        local = f"{local} ({at[11:] if local[:10] == at[:10] else at} UTC)"
+    if "reason" in moment:
+        count = moment.get("count")
+        times = ", and all after it" if count is None else f" ×{count}" if count > 1 else ""
+        return f"{local}  {moment['reason']}{times}: {moment.get('note', '')}"
+    return f"{local}  {moment['note']}" if "note" in moment else local
 
 
 def ago(text: str, now: Micros) -> str:

@@ -14,8 +14,8 @@ from rota.cli.emit import emit
 from rota.cli.failure import INTERRUPTED
 from rota.cli.lines import Lines
 from rota.cli.session import Session, out, say
-from rota.cli.texts import short_id, summary
-from rota.cli.words import EXIT_OF_STATE, status_word
+from rota.cli.texts import rerun_hint, short_id, summary
+from rota.cli.words import EXIT_OF_STATE, UNFINISHED, status_word
 from rota.client.api import Client, Snapshot, Wrote
 from rota.domain.errors import Conflict, Unavailable
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _RECONNECT_SECONDS = 20.0  # a daemon that restarts is back sooner, and its keeper has kept the run alive
 _PAUSE_SECONDS = 0.25
+_HOSTS_STEP_BY_STEP = 20  # of more hosts, lines tell only how each ended
 
 
 class View(Protocol):
@@ -72,7 +73,10 @@ def watch(session: Session, client: Client, run: Run) -> int:
                 _cancel(client, run)
     finally:
         view.close()
-    emit(session, final, people=lambda: out("\n".join(summary(final, session.now()))), name="id")
+    width = session.terminal_width or 80
+    emit(session, final, people=lambda: out("\n".join(summary(final, session.now(), width=width))), name="id")
+    if session.is_for_people and (hint := rerun_hint(final)) is not None:
+        say(hint)
     return INTERRUPTED if interrupted else EXIT_OF_STATE.get(final["state"], 1)
 
 
@@ -180,7 +184,10 @@ class PlainView:
             self._state = run["state"]
             reason = f" for {run['waiting_for']}" if run["waiting_for"] else ""
             yield f"{short_id(run['id'])} {run['title']}: {status_word(run['state'])}{reason}"
+        every_step = run["hosts"]["total"] <= _HOSTS_STEP_BY_STEP
         for target in run.get("targets", []):
+            if not every_step and target["state"] in UNFINISHED:
+                continue
             now = (target["state"], target["step"])
             if self._shown.get(target["host"]) != now:
                 self._shown[target["host"]] = now

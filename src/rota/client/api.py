@@ -7,7 +7,7 @@ bug of the server, and Unavailable where there is no answer. A `ref` is a name, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the types of the API's JSON are the server's own; nothing o
 
 Body = Mapping[str, "Json"]
 _PAGE = 1000
+_LONGEST_IN_PATH = 4000  # characters of a selector; a longer one goes in the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,15 @@ class Client:
 
     # jobs
 
-    def jobs(self) -> shapes.JobPage:
-        """Every job, by name, without steps, variables and next runs. `next` is always None."""
-        whole: shapes.JobPage = self._get("/jobs", fields="list", limit=_PAGE)
+    def jobs(self, tags: Sequence[str] = ()) -> shapes.JobPage:
+        """Every job that has all `tags` (`k` or `k=v`), by name, without steps, variables and next runs.
+
+        `next` is always None.
+        """
+        tag = ",".join(tags) or None
+        whole: shapes.JobPage = self._get("/jobs", fields="list", limit=_PAGE, tag=tag)
         while cursor := whole["next"]:
-            page: shapes.JobPage = self._get("/jobs", fields="list", limit=_PAGE, after=cursor)
+            page: shapes.JobPage = self._get("/jobs", fields="list", limit=_PAGE, tag=tag, after=cursor)
             whole["items"] += page["items"]
             whole["next"] = page["next"]
         return whole
@@ -97,9 +102,15 @@ class Client:
         run: shapes.Run = self._send("POST", f"/jobs/{_part(ref)}/trigger", body)
         return run
 
-    def preview(self, *, count: int, **trigger: str | None) -> shapes.Preview:
-        """Next instants of a trigger that is not saved: one of `cron every at`, and `timezone`."""
-        preview: shapes.Preview = self._get("/preview", count=count, **trigger)
+    def preview(self, *, count: int = 5, previous: int = 0, **asked: str | None) -> shapes.Preview:
+        """Instants of a trigger that is not saved: one of `cron every at when rrule`, and `timezone month viewer`."""
+        preview: shapes.Preview = self._get("/preview", count=count, previous=previous, **asked)
+        return preview
+
+    def preview_job(self, ref: str, *, count: int = 5, previous: int = 0, **asked: str | None) -> shapes.Preview:
+        """The same of a saved job, as things stand. `asked`: `month viewer`."""
+        path = f"/jobs/{_part(ref)}/preview"
+        preview: shapes.Preview = self._get(path, count=count, previous=previous, **asked)
         return preview
 
     def history(self, ref: str | None = None, *, limit: int) -> shapes.History:
@@ -132,10 +143,15 @@ class Client:
         run: shapes.Run = self._send("POST", f"/runs/{_part(ref)}/cancel")
         return run
 
-    def rerun(self, ref: str) -> shapes.Run:
-        """Make a new run of the same plan on the same hosts."""
-        run: shapes.Run = self._send("POST", f"/runs/{_part(ref)}/rerun")
+    def rerun(self, ref: str, *, failed: bool = False) -> shapes.Run:
+        """Make a new run of the same plan on the same hosts, or on those that did not succeed."""
+        run: shapes.Run = self._send("POST", f"/runs/{_part(ref)}/rerun", failed=failed)
         return run
+
+    def plan_rerun(self, ref: str, *, failed: bool = False) -> shapes.Planned:
+        """Say what `rerun` would do, and make nothing."""
+        planned: shapes.Planned = self._send("POST", f"/runs/{_part(ref)}/rerun", failed=failed, dry_run=True)
+        return planned
 
     def output(self, ref: str) -> Iterator[shapes.Output]:
         """What the run has written so far, in order."""
@@ -153,10 +169,15 @@ class Client:
         Raises Unavailable where the connection ends before the run does; follow again with the last `seq`.
         """
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+        run: shapes.Run | None = None
         for event in parse(self._transport.stream("GET", _path(f"/runs/{_part(ref)}/events"), headers)):
             match event.name:
                 case "run":
-                    yield Snapshot(json.loads(event.data), final=False)
+                    run = json.loads(event.data)
+                    yield Snapshot(run, final=False)
+                case "change" if run is not None:
+                    run = _changed(run, json.loads(event.data))
+                    yield Snapshot(run, final=False)
                 case "output":
                     yield Wrote(json.loads(event.data))
                 case "end":
@@ -164,9 +185,48 @@ class Client:
                     return
         raise Unavailable("the stream ended before the run did", hint=f"rota runs watch {ref}")
 
-    def why(self, ref: str, *, at: str | None = None) -> shapes.Why:
-        why: shapes.Why = self._get(f"/why/{_part(ref)}", at=at)
+    def why(self, ref: str, *, at: str | None = None, host: str | None = None) -> shapes.Why:
+        why: shapes.Why = self._get(f"/why/{_part(ref)}", at=at, host=host)
         return why
+
+    # calendars and pauses
+
+    def calendars(self) -> shapes.Calendars:
+        page: shapes.Calendars = self._get("/calendars")
+        return page
+
+    def calendar(self, ref: str) -> shapes.Calendar:
+        calendar: shapes.Calendar = self._get(f"/calendars/{_part(ref)}")
+        return calendar
+
+    def add_calendar(self, body: Body, *, dry_run: bool = False) -> shapes.Calendar:
+        calendar: shapes.Calendar = self._send("POST", "/calendars", body, dry_run=dry_run)
+        return calendar
+
+    def update_calendar(self, ref: str, body: Body, *, dry_run: bool = False) -> shapes.Calendar:
+        calendar: shapes.Calendar = self._send("PATCH", f"/calendars/{_part(ref)}", body, dry_run=dry_run)
+        return calendar
+
+    def import_calendar(self, body: Body) -> shapes.Calendar:
+        """Make a calendar of an iCalendar text, or give an existing one its windows."""
+        calendar: shapes.Calendar = self._send("POST", "/calendars:import", body)
+        return calendar
+
+    def remove_calendar(self, ref: str) -> None:
+        self._send("DELETE", f"/calendars/{_part(ref)}")
+
+    def pauses(self, *, ended: bool = False) -> shapes.Pauses:
+        """The pauses that last; with `ended` all that were."""
+        page: shapes.Pauses = self._get("/pauses", ended="true" if ended else None)
+        return page
+
+    def pause(self, body: Body) -> shapes.Pause:
+        pause: shapes.Pause = self._send("POST", "/pauses", body)
+        return pause
+
+    def resume(self, body: Body) -> shapes.Resumed:
+        resumed: shapes.Resumed = self._send("POST", "/pauses:resume", body)
+        return resumed
 
     # inventory and playbooks
 
@@ -179,30 +239,77 @@ class Client:
         return host
 
     def match_hosts(self, selector: str) -> shapes.Names:
-        names: shapes.Names = self._get("/hosts:match", selector=selector)
+        names: shapes.Names
+        if len(selector) <= _LONGEST_IN_PATH:
+            names = self._get("/hosts:match", selector=selector)
+        else:
+            names = self._send("POST", "/hosts:match", {"selector": selector})
         return names
 
-    def add_host(self, body: Body) -> shapes.Host:
-        host: shapes.Host = self._send("POST", "/hosts", body)
+    def add_host(self, body: Body, *, dry_run: bool = False) -> shapes.Host:
+        host: shapes.Host = self._send("POST", "/hosts", body, dry_run=dry_run)
         return host
 
-    def update_host(self, name: str, body: Body) -> shapes.Host:
-        host: shapes.Host = self._send("PATCH", f"/hosts/{_part(name)}", body)
+    def update_host(self, name: str, body: Body, *, dry_run: bool = False) -> shapes.Host:
+        """Change the fields in `body`; null takes a fact away, and so in `tags` and `vars`, which are merged."""
+        host: shapes.Host = self._send("PATCH", f"/hosts/{_part(name)}", body, dry_run=dry_run)
         return host
 
-    def remove_host(self, name: str) -> None:
-        self._send("DELETE", f"/hosts/{_part(name)}")
+    def remove_host(self, name: str, *, dry_run: bool = False) -> None:
+        self._send("DELETE", f"/hosts/{_part(name)}", dry_run=dry_run)
+
+    def import_hosts(self, body: Body, *, dry_run: bool = False) -> shapes.Imported:
+        """All of the hosts and groups in `body`, or none."""
+        imported: shapes.Imported = self._send("POST", "/hosts:import", body, dry_run=dry_run)
+        return imported
+
+    def ping_host(self, name: str) -> shapes.Ping:
+        ping: shapes.Ping = self._send("POST", f"/hosts/{_part(name)}:ping")
+        return ping
+
+    def host_key(self, name: str) -> shapes.KeyCheck:
+        check: shapes.KeyCheck = self._get(f"/hosts/{_part(name)}/key")
+        return check
+
+    def trust_host(self, name: str, fingerprint: str, *, replace: bool = False) -> shapes.KeyCheck:
+        """Raises Conflict where the host shows another key by now, or was known by one and `replace` is not said."""
+        body: Body = {"fingerprint": fingerprint, **({"replace": True} if replace else {})}
+        check: shapes.KeyCheck = self._send("POST", f"/hosts/{_part(name)}:trust", body)
+        return check
+
+    def sites(self) -> shapes.Sites:
+        page: shapes.Sites = self._get("/sites")
+        return page
 
     def groups(self) -> shapes.Groups:
         page: shapes.Groups = self._get("/groups")
         return page
 
-    def add_group(self, body: Body) -> shapes.Group:
-        group: shapes.Group = self._send("POST", "/groups", body)
+    def group(self, name: str) -> shapes.Group:
+        group: shapes.Group = self._get(f"/groups/{_part(name)}")
         return group
 
-    def remove_group(self, name: str) -> None:
-        self._send("DELETE", f"/groups/{_part(name)}")
+    def add_group(self, body: Body, *, dry_run: bool = False) -> shapes.Group:
+        group: shapes.Group = self._send("POST", "/groups", body, dry_run=dry_run)
+        return group
+
+    def update_group(self, name: str, body: Body, *, dry_run: bool = False) -> shapes.Group:
+        group: shapes.Group = self._send("PATCH", f"/groups/{_part(name)}", body, dry_run=dry_run)
+        return group
+
+    def remove_group(self, name: str, *, dry_run: bool = False) -> None:
+        self._send("DELETE", f"/groups/{_part(name)}", dry_run=dry_run)
+
+    def limits(self) -> shapes.Limits:
+        page: shapes.Limits = self._get("/limits")
+        return page
+
+    def set_limit(self, key: str, cap: int, *, dry_run: bool = False) -> shapes.Limit:
+        limit: shapes.Limit = self._send("PUT", f"/limits/{_part(key)}", {"cap": cap}, dry_run=dry_run)
+        return limit
+
+    def remove_limit(self, key: str, *, dry_run: bool = False) -> None:
+        self._send("DELETE", f"/limits/{_part(key)}", dry_run=dry_run)
 
     def playbooks(self) -> shapes.Playbooks:
         page: shapes.Playbooks = self._get("/playbooks")
@@ -237,8 +344,9 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         dry_run: bool = False,
+        failed: bool = False,
     ) -> Any:
-        query = {"dry_run": "true"} if dry_run else {}
+        query = {name: "true" for name, said in (("dry_run", dry_run), ("failed", failed)) if said}
         return self._exchange(method, path, query, body, headers or {})
 
     def _exchange(
@@ -265,3 +373,12 @@ def _path(path: str) -> str:
 def _part(text: str) -> str:
     """Quote what a person typed as one segment of a path; "." and ".." would otherwise leave it."""
     return quote(text, safe="").replace(".", "%2E") if set(text) == {"."} else quote(text, safe="")
+
+
+def _changed(run: shapes.Run, change: shapes.RunChange) -> shapes.Run:
+    """The run as it is after a change; targets keep their order."""
+    news = {target["id"]: target for target in change["targets"]}
+    targets = [news.get(target["id"], target) for target in run.get("targets", [])]
+    known = {target["id"] for target in targets}  # a run that waited makes its targets when it is admitted
+    targets += [target for key, target in news.items() if key not in known]
+    return {**run, **change["run"], "targets": targets}

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rota.domain.errors import FieldError
 
 SHOWN = 8  # hex digits shown to people
-_ID_LIKE = re.compile(r"(?:(?:sched|run|host|play|tgt|att)_)?[0-9a-f]{4,16}")
+_ID_LIKE = re.compile(r"(?:(?:sched|run|host|play|tgt|att|cal|pause)_)?[0-9a-f]{4,16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 MAX_NAME = 100
 # The group's own words, so that `schedule pause` never means a job of that name (parity C15).
@@ -25,6 +25,8 @@ class Kind(StrEnum):
     PLAYBOOK = "play"
     TARGET = "tgt"
     ATTEMPT = "att"
+    CALENDAR = "cal"
+    PAUSE = "pause"
 
 
 def public(kind: Kind, digits: str) -> str:

@@ -11,8 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from rota.domain.calendar_spec import CalendarUse, JobWindow, read_use
 from rota.domain.errors import FieldError
+from rota.domain.fanout import FanOut
 from rota.domain.ids import name_faults
+from rota.domain.instant import Micros, format_rfc3339, parse_rfc3339
+from rota.domain.inventory import tag_faults
 from rota.domain.policy import Missed, Overlap
 from rota.domain.step import Json, Step
 from rota.domain.trigger.spec import ManualTrigger, TriggerSpec
@@ -23,6 +27,7 @@ DEFAULT_GRACE_SECONDS = 60.0  # planned later than this is missed (DESIGN §5)
 DEFAULT_RUN_TIMEOUT_SECONDS = 3600.0
 DEFAULT_STEP_TIMEOUT_SECONDS = 300.0
 DEFAULT_TARGETS_AT_ONCE = 10
+LONGEST_SPREAD_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,15 @@ class JobSpec:
     run_timeout_seconds: float = DEFAULT_RUN_TIMEOUT_SECONDS
     targets_at_once: int = DEFAULT_TARGETS_AT_ONCE
     priority: int = 0  # larger goes first
+    fan_out: FanOut = FanOut()  # how runs spread over their hosts
+    start_at: Micros | None = None  # its clock triggers are due from then on …
+    end_at: Micros | None = None  # … up to then, both instants included …
+    max_runs: int | None = None  # … and until they have made so many runs, counted from when this was first set
+    tags: Mapping[str, str] = field(default_factory=dict)  # what pauses, calendars and lists find it by; not the hosts'
+    spread_seconds: float = 0.0  # every start is moved by a length of its own below that …
+    jitter_seconds: float = 0.0  # … and each by one more that differs from start to start
+    calendars: tuple[CalendarUse, ...] = ()
+    windows: tuple[JobWindow, ...] = ()  # outside all of these it does not start; none = whenever it is due
 
     @property
     def playbook(self) -> str | None:
@@ -79,6 +93,20 @@ class JobSpec:
                         got=f"{value:g}",
                     )
                 )
+        if self.max_runs is not None and not 1 <= self.max_runs <= 10**8:
+            got = str(self.max_runs)
+            faults.append(FieldError(field="max_runs", message="out of range", expected=f"1 to {10**8}", got=got))
+        if self.start_at is not None and self.end_at is not None and self.end_at < self.start_at:
+            message = f"{format_rfc3339(self.end_at)} is before the start"
+            expected = f"{format_rfc3339(self.start_at)} or later"
+            faults.append(FieldError(field="end_at", message=message, expected=expected))
+        faults += tag_faults(self.tags)
+        for name, value in (("spread_seconds", self.spread_seconds), ("jitter_seconds", self.jitter_seconds)):
+            if not 0 <= value <= LONGEST_SPREAD_SECONDS:
+                expected = f"0 to {LONGEST_SPREAD_SECONDS}"
+                faults.append(FieldError(field=name, message=f"{value:g} is out of range", expected=expected))
+        if len({use.name for use in self.calendars}) != len(self.calendars):
+            faults.append(FieldError(field="calendars", message="one calendar is named twice"))
         if abs(self.priority) > 1000:
             faults.append(
                 FieldError(field="priority", message="out of range", expected="-1000 to 1000", got=str(self.priority))
@@ -101,6 +129,15 @@ class JobSpec:
             "run_timeout_seconds": self.run_timeout_seconds,
             "targets_at_once": self.targets_at_once,
             "priority": self.priority,
+            **self.fan_out.to_dict(),
+            "start_at": None if self.start_at is None else format_rfc3339(self.start_at),
+            "end_at": None if self.end_at is None else format_rfc3339(self.end_at),
+            "max_runs": self.max_runs,
+            "tags": dict(self.tags),
+            "spread_seconds": self.spread_seconds,
+            "jitter_seconds": self.jitter_seconds,
+            "calendars": [*map(str, self.calendars)],
+            "windows": [window.to_dict() for window in self.windows],
         }
 
     @classmethod
@@ -126,11 +163,25 @@ class JobSpec:
             run_timeout_seconds=float(raw["run_timeout_seconds"]),  # type: ignore[arg-type]  # a number, by to_dict
             targets_at_once=int(raw["targets_at_once"]),  # type: ignore[call-overload]  # a number, by to_dict
             priority=int(raw["priority"]),  # type: ignore[call-overload]  # a number, by to_dict
+            fan_out=FanOut.from_dict(data),
+            # Versions saved before the time issue have none of these.
+            start_at=_instant(raw.get("start_at")),
+            end_at=_instant(raw.get("end_at")),
+            max_runs=raw.get("max_runs"),  # type: ignore[arg-type]  # a number or null, by to_dict
+            tags=dict(raw.get("tags", {})),  # type: ignore[call-overload]  # a mapping, by to_dict
+            spread_seconds=float(raw.get("spread_seconds", 0)),  # type: ignore[arg-type]  # a number, by to_dict
+            jitter_seconds=float(raw.get("jitter_seconds", 0)),  # type: ignore[arg-type]  # a number, by to_dict
+            calendars=tuple(map(read_use, raw.get("calendars", ()))),  # type: ignore[call-overload]  # texts, by to_dict
+            windows=tuple(map(JobWindow.from_dict, raw.get("windows", ()))),  # type: ignore[call-overload]  # by to_dict
         )
 
     def but(self, **changes: object) -> JobSpec:
         """This spec with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # replace() itself refuses unknown names
+
+
+def _instant(text: object) -> Micros | None:
+    return None if text is None else parse_rfc3339(str(text))
 
 
 def step_to_dict(step: Step) -> dict[str, Json]:

@@ -11,6 +11,7 @@
   brackets.
 - `host:local` is built in. `all`, `os:`, `!` and `~` mean it only while there is no other host; what names it,
   or was said about it (`host: group: tag: site:`), always may.
+- `group:web` are the members of a static group, or what the selector of a dynamic one picks now.
 
 Blanks around words mean nothing. `@file` and `-` are read by the client, see `from_lines`.
 """
@@ -18,12 +19,13 @@ Blanks around words mean nothing. `@file` and `-` are read by the client, see `f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NoReturn, assert_never, get_args
 
 from rota.domain.errors import FieldError, InvalidInput, NotFound, near
-from rota.domain.inventory import LOCAL, NAME, TAG_KEY, TAG_VALUE, Group, Host
+from rota.domain.inventory import LOCAL, NAME, NAMES_CONSIDERED, TAG_KEY, TAG_VALUE, Group, Host
 from rota.domain.pattern import compile_pattern
 from rota.domain.step import OsName
 
@@ -126,8 +128,11 @@ def require_known(selector: Selector, hosts: Iterable[str], groups: Iterable[str
     """Raise NotFound naming each host and group that is named and does not exist. `host:local` always does."""
     named = names(selector)
     known_hosts, known_groups = {*hosts, LOCAL}, set(groups)
-    faults = [_missing("host", name, known_hosts, field) for name in sorted(named.hosts - known_hosts)]
-    faults += [_missing("group", name, known_groups, field) for name in sorted(named.groups - known_groups)]
+    missing = [("host", name, known_hosts) for name in sorted(named.hosts - known_hosts)]
+    missing += [("group", name, known_groups) for name in sorted(named.groups - known_groups)]
+    faults = [_missing(kind, name, known, field) for kind, name, known in missing[:MAX_FAULTS]]
+    if len(missing) > MAX_FAULTS:
+        faults.append(FieldError(field=field, message=f"and {len(missing) - MAX_FAULTS} more do not exist"))
     if faults:
         raise NotFound("; ".join(map(str, faults)), errors=faults, hint="see: rota hosts list, rota groups list")
 
@@ -135,16 +140,26 @@ def require_known(selector: Selector, hosts: Iterable[str], groups: Iterable[str
 def resolve(
     selector: Selector, hosts: Iterable[Host], groups: Iterable[Group] = (), *, include_disabled: bool = False
 ) -> tuple[str, ...]:
-    """Return the names of the hosts that are picked, sorted. Disabled hosts are left out unless asked for.
+    """Ask an inventory once; see `Picker.pick`."""
+    return Picker(hosts, groups).pick(selector, include_disabled=include_disabled)
 
-    `hosts` is the inventory; the built-in local host is added where it is not in it. What is named and does not
-    exist picks nothing: a saved job may outlive its hosts, and `require_known` has judged it when it was saved.
-    `groups` are those that exist; a host's word that it is in another one does not count.
+
+def group_circle(name: str, groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """The names on the way from a dynamic group by way of others to itself, `("a", "b", "a")`; empty where none is.
+
+    Circles that it only leads to are not its own.
     """
-    inventory = {LOCAL: Host(name=LOCAL)} | {host.name: host for host in hosts}
-    index = _Index(inventory, frozenset(group.name for group in groups))
-    picked = index.pick(selector)
-    return tuple(sorted(name for name in picked if include_disabled or not inventory[name].disabled))
+    ways: list[tuple[str, ...]] = [(name,)]
+    seen = {name}
+    while ways:
+        way = ways.pop()
+        for inner in sorted(_groups_in(groups.get(way[-1]))):
+            if inner == name:
+                return (*way, name)
+            if inner not in seen:
+                seen.add(inner)
+                ways.append((*way, inner))
+    return ()
 
 
 def from_lines(lines: Iterable[str], *, source: str = "-") -> str:
@@ -311,60 +326,109 @@ class _GrammarError(Exception):
     """The text stops making sense here; the fault is noted."""
 
 
-class _Index:
-    """The inventory, looked at once for each kind of term that a selector uses."""
+class Picker:
+    """An inventory to ask any number of selectors of. It is looked through once for each kind of term they use.
 
-    def __init__(self, hosts: dict[str, Host], groups: frozenset[str]) -> None:
-        self._hosts, self._groups = hosts, groups
-        self._everyone = frozenset(hosts) - {LOCAL} or frozenset({LOCAL})
-        self._by_kind: dict[Kind, dict[str, set[str]]] = {}
+    `hosts`: the built-in local host is added where it is not among them. `groups` are those that exist; a host's
+    word that it is in another one does not count.
+    """
 
-    def pick(self, selector: Selector) -> frozenset[str]:
+    def __init__(self, hosts: Iterable[Host], groups: Iterable[Group] = ()) -> None:
+        self._hosts = {LOCAL: Host(name=LOCAL)} | {host.name: host for host in hosts}
+        self._groups = {group.name: group for group in groups}
+        self._everyone = frozenset(self._hosts) - {LOCAL} or frozenset({LOCAL})
+        self._disabled = frozenset(name for name, host in self._hosts.items() if host.disabled)
+        # Filled while asked, each entry at once: several threads may ask.
+        self._by_kind: dict[Kind, Mapping[str, frozenset[str]]] = {}
+        self._by_dynamic_group: dict[str, frozenset[str]] = {}
+
+    def pick(self, selector: Selector, *, include_disabled: bool = False) -> tuple[str, ...]:
+        """Return the names of the hosts that are picked, sorted. Disabled hosts are left out unless asked for.
+
+        What is named and does not exist picks nothing: a saved job may outlive its hosts, and `require_known` has
+        judged it when it was saved. Raises InvalidInput where a dynamic group contains itself.
+        """
+        picked = self._pick(selector, within=())
+        return tuple(sorted(picked if include_disabled else picked - self._disabled))
+
+    def _pick(self, selector: Selector, within: tuple[str, ...]) -> frozenset[str]:
+        """`within`: the dynamic groups that `selector` stands in, from the outermost."""
         match selector:
             case All():
                 return self._everyone
             case Term("host", value):
                 return frozenset({value} & self._hosts.keys())
+            case Term("group", value):
+                return self._members(value, within)
             case Term(kind, value):
-                picked = frozenset(self._of_kind(kind).get(value, ()))
+                picked = self._of_kind(kind).get(value, frozenset())
                 return picked & self._everyone if kind == "os" else picked
             case Pattern(regex):
                 search = compile_pattern(regex).search
                 return frozenset(name for name in self._everyone if search(name))
             case Not(of):
-                return self._everyone - self.pick(of)
+                return self._everyone - self._pick(of, within)
             case And(parts):
-                return frozenset.intersection(*map(self.pick, parts))
+                return frozenset.intersection(*(self._pick(part, within) for part in parts))
             case Pick(include, exclude):
-                picked = frozenset().union(*map(self.pick, include)) if include else self._everyone
-                return picked.difference(*map(self.pick, exclude))
+                added = (self._pick(part, within) for part in include)
+                picked = frozenset().union(*added) if include else self._everyone
+                return picked.difference(*(self._pick(part, within) for part in exclude))
             case _:
                 assert_never(selector)
 
-    def _of_kind(self, kind: Kind) -> dict[str, set[str]]:
+    def _members(self, name: str, within: tuple[str, ...]) -> frozenset[str]:
+        group = self._groups.get(name)
+        if group is None:
+            return frozenset()
+        if group.selector is None:
+            return self._of_kind("group").get(name, frozenset())
+        if name in within:  # refused when groups are saved; what `!` made of it would depend on who looked first
+            raise InvalidInput(
+                f"group {name} contains itself: {' → '.join((*within[within.index(name) :], name))}",
+                hint=f"give it another selector: rota groups update {name} --match SELECTOR",
+            )
+        if name not in self._by_dynamic_group:
+            self._by_dynamic_group[name] = self._pick(parse(group.selector), (*within, name))
+        return self._by_dynamic_group[name]
+
+    def _of_kind(self, kind: Kind) -> Mapping[str, frozenset[str]]:
         if kind not in self._by_kind:
-            index = self._by_kind[kind] = {}
+            index: dict[str, set[str]] = {}
             for name, host in self._hosts.items():
-                for value in self._values(host, kind):
+                for value in _values(host, kind):
                     index.setdefault(value, set()).add(name)
+            self._by_kind[kind] = {value: frozenset(found) for value, found in index.items()}
         return self._by_kind[kind]
 
-    def _values(self, host: Host, kind: Kind) -> Iterator[str]:
-        match kind:
-            case "host":
-                yield host.name
-            case "group":
-                yield from host.groups & self._groups
-            case "tag":
-                for key, value in host.tags.items():
-                    yield key
-                    yield f"{key}={value}"
-            case "site":
-                yield from [host.site] if host.site else []
-            case "os":
-                yield from [host.os] if host.os else []
-            case _:
-                assert_never(kind)
+
+def _values(host: Host, kind: Kind) -> Iterator[str]:
+    """By what a term of that kind finds the host."""
+    match kind:
+        case "host":
+            yield host.name
+        case "group":
+            yield from host.groups
+        case "tag":
+            for key, value in host.tags.items():
+                yield key
+                yield f"{key}={value}"
+        case "site":
+            yield from [host.site] if host.site else []
+        case "os":
+            yield from [host.os] if host.os else []
+        case _:
+            assert_never(kind)
+
+
+def _groups_in(group: Group | None) -> frozenset[str]:
+    """The groups that a dynamic group names; none for a static one, or for a selector that is refused anyway."""
+    if group is None or group.selector is None:
+        return frozenset()
+    try:
+        return names(parse(group.selector)).groups
+    except InvalidInput:
+        return frozenset()
 
 
 def _expected_value(term: Term) -> str:
@@ -431,7 +495,9 @@ def _is_selector(line: str) -> bool:
 
 def _missing(kind: str, name: str, known: Iterable[str], field: str) -> FieldError:
     message = f"{kind} {name} does not exist"
-    return FieldError(field=field, message=message, got=f"{kind}:{name}", hint=near(name, known))
+    return FieldError(
+        field=field, message=message, got=f"{kind}:{name}", hint=near(name, islice(known, NAMES_CONSIDERED))
+    )
 
 
 def _cut(text: str) -> str:

@@ -45,6 +45,16 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Fate(StrEnum):
+    """What became of the order of an attempt whose owner died, as far as can be known."""
+
+    LIVE = "live"  # queued, running or ending under a living keeper
+    ENDED = "ended"  # there is (or was) a result
+    NEVER_STARTED = "never_started"  # no process was made: the same order may be sent again
+    STILL_RUNNING = "still_running"  # the keeper died, processes of it live: its end will not be known
+    GONE = "gone"  # the keeper died, and there is neither a process nor a result
+
+
 _RUN_ENDS = frozenset({RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED})
 RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
     RunState.WAITING: frozenset(

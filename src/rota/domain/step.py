@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rota.domain.reasons import Reason
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 OsName = Literal["linux", "macos", "windows"]
 
@@ -71,14 +73,16 @@ Order = Command | FileOp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How an order ended. Exactly one of `exit_code`, `signal`, `failure` is set.
+    """How an order ended. At most one of `exit_code`, `signal`, `failure` is set.
 
     `output` is what the action may read to make its registered value: at most the last 64 KiB.
     """
 
     exit_code: int | None = None
     signal: int | None = None
-    failure: str | None = None  # it never started: "no such file or directory: /bin/nope"
+    failure: str | None = None  # it never started ("no such file or directory: /bin/nope"), or why nobody can tell
+    unreached: Reason | None = None  # the host was not reached, so nothing was started; `failure` says more
+    lost: Reason | None = None  # it was started, or may have been, and nobody can say how it ended
     cause: str | None = None  # who ended it: step_timeout, run_timeout, user_cancelled, shutdown, overlap_replaced
     output: bytes = b""
     output_total: int = 0

@@ -7,21 +7,21 @@ the runs that it made, and nothing else (DESIGN §2 Who executes).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from rota.connectors.local.connector import LocalConnector
 from rota.domain.errors import Unavailable
 from rota.domain.reasons import Reason
+from rota.engine.evidence import Evidence
 from rota.engine.janitor import Janitor
 from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
-from rota.ports import Clock, Store
+from rota.ports import Clock, Connector, Store
 from rota.storage.finishing import cancel_run
 from rota.storage.rescue import cancels_for, end_owner
 
@@ -36,7 +36,14 @@ class Overseeing:
     rescuer: Rescuer
     outbox: Outbox
     janitor: Janitor
+    evidence: Evidence
     chores: Sequence[Callable[[], Awaitable[object]]] = ()  # looked after with each sweep (playbook folder)
+
+    def runs_ended(self) -> None:
+        """Some run may have ended: there is something to deliver, and a continuous trigger may go on."""
+        self.outbox.nudge()
+        if self.planner is not None:
+            self.planner.runs_ended()
 
 
 class Engine:
@@ -47,14 +54,14 @@ class Engine:
         store: Store,
         clock: Clock,
         worker: Worker,
-        connector: LocalConnector,
+        connectors: Mapping[str, Connector],
         pump: OutputPump,
         oversees: Overseeing | None,
         stopped: asyncio.Event | None = None,
     ) -> None:
         """`stopped` is set when all that ran has ended and is recorded, or was left to the keeper."""
         self._owner, self._store, self._clock = owner, store, clock
-        self._worker, self._connector, self._pump, self._oversees = worker, connector, pump, oversees
+        self._worker, self._connectors, self._pump, self._oversees = worker, connectors, pump, oversees
         self._planning: asyncio.Task[None] | None = None
         self._stopped = stopped or asyncio.Event()
         self.ready = asyncio.Event()  # work may be given to the worker
@@ -69,7 +76,7 @@ class Engine:
             await asyncio.sleep(0)  # let the worker open its task group
             if (overseeing := self._oversees) is not None:
                 await overseeing.rescuer.sweep()
-                self._worker.runs_ended = overseeing.outbox.nudge
+                self._worker.runs_ended = overseeing.runs_ended
                 tasks.append(group.create_task(overseeing.outbox.run(), name="outbox"))
                 if overseeing.planner is not None:
                     self._planning = group.create_task(overseeing.planner.run(), name="planner")
@@ -107,7 +114,10 @@ class Engine:
 
     async def _let_go(self, *, leave: bool) -> None:
         nothing_left = not self._worker.held_runs
-        await self._connector.close(leave=leave)
+        if self._oversees is not None:
+            await self._oversees.evidence.stop()
+        for connector in self._connectors.values():
+            await connector.close(leave=leave)
         if nothing_left:
             with suppress(Unavailable):  # the next owner finds our lock free, and nothing to rescue
                 await self._store.write(lambda tx: end_owner(tx, self._owner))
@@ -124,9 +134,11 @@ class Engine:
                         worker.cancel(run_id, reason)
                 if worker.reporter.something_waits:
                     worker.reporter.look()
+                for connector in list(self._connectors.values()):
+                    await connector.tidy()
                 if (overseeing := self._oversees) is not None:
                     await overseeing.rescuer.sweep_if_needed()
-                    await overseeing.rescuer.tidy()
+                    await overseeing.evidence.seek_if_due()
                     await overseeing.janitor.sweep_if_due()
                     for chore in overseeing.chores:
                         await chore()

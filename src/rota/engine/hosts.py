@@ -1,4 +1,4 @@
-"""What templates may know of a host, from the version that was frozen into the run."""
+"""The hosts that runs froze: how they are reached, and what templates may know of them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,41 @@ import json
 import sys
 from collections.abc import Mapping
 
-from rota.domain.step import Json
+from rota.domain.inventory import Host
+from rota.domain.step import Json, OsName
 from rota.ports import Store, Tx
 
-_OS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_OS: dict[str, OsName] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_HERE = _OS.get(sys.platform)
 
 
-class HostFacts:
-    """Facts by host version: immutable, so kept once read."""
+class Hosts:
+    """Hosts by the version that a run froze: immutable, so kept once read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._facts: dict[int, dict[str, Json]] = {}
+        self._known: dict[int, Host] = {}
 
-    async def of(self, name: str, version_id: int | None) -> Mapping[str, Json]:
-        """Name, os, tags and vars of a host; of this machine where there is no version (`@controller`, `local`)."""
+    async def of(self, name: str, version_id: int | None) -> Host:
+        """The host at that version; this machine where there is none (`@controller`, `local`)."""
         if version_id is None:
-            return {"name": name, "os": _OS.get(sys.platform, sys.platform), "tags": {}, "vars": {}}
-        if version_id not in self._facts:
-            self._facts[version_id] = await self._store.read(lambda tx: _spec(tx, version_id))
-        return {"name": name, **self._facts[version_id]}
+            return Host(name=name, os=_HERE)
+        if version_id not in self._known:
+            self._known[version_id] = await self._store.read(lambda tx: _host(tx, name, version_id))
+        return self._known[version_id]
 
 
-def _spec(tx: Tx, version_id: int) -> dict[str, Json]:
+def facts_of(host: Host) -> Mapping[str, Json]:
+    """What templates may know of a host. How one logs in is none of their business."""
+    return {
+        "name": host.name, "address": host.address, "os": host.os, "site": host.site,
+        "tags": dict(host.tags), "vars": dict(host.vars),
+    }  # fmt: skip
+
+
+def _host(tx: Tx, name: str, version_id: int) -> Host:
     row = tx.driver.execute("SELECT spec FROM host_version WHERE id = ?", (version_id,)).fetchone()
-    spec: dict[str, Json] = json.loads(row[0]) if row else {}
-    if spec.get("connector") == "local" and not spec.get("os"):
-        spec["os"] = _OS.get(sys.platform, sys.platform)
-    return spec
+    spec = json.loads(row[0]) if row else {}
+    if spec.get("connector", "local") == "local" and not spec.get("os"):
+        spec["os"] = _HERE
+    return Host(name=name, **spec)

@@ -61,6 +61,9 @@ class EngineLauncher:
     def jobs_changed(self) -> None:
         self._nudge()
 
+    def limits_changed(self) -> None:
+        self._worker.reporter.look()
+
 
 def _launch(
     tx: Tx, request: RunRequest, owner: str, slots: int

@@ -11,12 +11,15 @@ from functools import partial
 
 from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
+from rota.domain.trigger.tzversion import tzdata_version
 from rota.engine.plans import Plans
 from rota.engine.worker import Worker
 from rota.failpoints import reach
-from rota.ports import Clock, Store
+from rota.ports import Clock, Store, Tx
 from rota.storage.cards import load_cards, upcoming
+from rota.storage.events import daemon_started, look_at_continuous
 from rota.storage.planning import Card, Planned, plan_due
+from rota.storage.zonedata import use_release
 
 FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 5_000, 8
 LONGEST_SLEEP_SECONDS = 5.0
@@ -32,23 +35,34 @@ class Planner:
         self._cards: dict[int, Card] = {}
         self._wake = asyncio.Event()
         self._looked_ahead_until: Micros = 0
+        self._has_continuous = False  # triggers that go on when a run of their job ends
 
     def nudge(self) -> None:
         """A job, the library or the inventory changed: something may be due sooner."""
         self._looked_ahead_until = 0
         self._wake.set()
 
+    def runs_ended(self) -> None:
+        """Runs may have ended: a continuous trigger may go on."""
+        if self._has_continuous:
+            self._wake.set()
+
     async def run(self) -> None:
         """Plan until cancelled. While the store cannot be had nothing is lost: what is due stays due."""
-        batch = FIRST_BATCH
+        begun, batch = False, FIRST_BATCH
         while True:
             try:
+                if not begun:
+                    self._has_continuous = await self._store.write(_begin)
+                    begun = True
                 batch = await self._turn(batch)
             except Unavailable:
                 await self._clock.sleep(1.0)
 
     async def _turn(self, batch: int) -> int:
         """Plan one batch; rest if that was all there is. Returns the size of the next."""
+        if self._has_continuous:
+            await self._store.write(look_at_continuous)
         planned = await self._plan(batch)
         if planned.missing:
             await self._load(planned.missing)
@@ -65,6 +79,7 @@ class Planner:
         planned = await self._store.write(
             partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
         )
+        self._has_continuous = self._has_continuous or planned.continuous
         if planned.work:
             reach("plan.committed")
         for order in planned.cancels:
@@ -106,3 +121,9 @@ class Planner:
         while 0 < (left := until - self._clock.now()) <= LOOK_AGAIN:  # more than that: the clock was set back meanwhile
             if await self._clock.sleep(min(left / SECOND, LONGEST_SLEEP_SECONDS), wake=self._wake):
                 return
+
+
+def _begin(tx: Tx) -> bool:
+    """What the start of planning sets off. Returns whether there are continuous triggers."""
+    use_release(tx, tzdata_version())
+    return daemon_started(tx)

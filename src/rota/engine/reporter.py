@@ -1,4 +1,8 @@
-"""Reports of ended attempts, committed in batches; each commit also admits and claims what they made room for."""
+"""Reports of ended attempts, committed in batches; each commit also admits and claims what they made room for.
+
+What waits for a moment (a retry, a host to be looked for again, a throttled run, the pause between two batches) is
+claimed when that moment has come: between reports the reporter sleeps until the nearest of them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rota.domain.errors import Unavailable
+from rota.domain.instant import SECOND, Micros
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
-from rota.storage.admission import admit, claim, is_anything_waiting
+from rota.storage.admission import admit, is_anything_waiting
+from rota.storage.claiming import claim
 from rota.storage.finishing import move_on, settle
+from rota.storage.parking import next_look
 from rota.storage.work import Assignment, Report, Settled
 
 _RETRY_SECONDS = 1.0
 HELD_SECONDS = 2.0
+LONGEST_SLEEP_SECONDS = 5.0  # the wall clock is read again at least so often: it may be set, the machine may sleep
 
 
 class Reporter:
@@ -43,6 +51,7 @@ class Reporter:
         self._busy = False
         self._held, self._released = False, asyncio.Event()
         self.something_waits = True  # as far as the last commit saw: another process may free what it waits for
+        self._look_at: Micros | None = None  # the next moment at which time alone makes something claimable
 
     def add(self, report: Report) -> None:
         """Have it committed soon."""
@@ -77,7 +86,7 @@ class Reporter:
     async def run(self) -> None:
         """Commit reports until cancelled. What cannot be written now is kept and tried again: a verdict is not lost."""
         while True:
-            await self._wake.wait()
+            await self._rest()
             if self._held and not self._waiting:
                 self._released.clear()
                 await self._clock.sleep(HELD_SECONDS, wake=self._released)
@@ -100,16 +109,27 @@ class Reporter:
                     future.set_result(settled)
             self._on_work(work)
 
+    async def _rest(self) -> None:
+        """Return when there is something to report, when told to look, or when the moment of what waits has come."""
+        while self._look_at is not None and (left := self._look_at - self._clock.now()) > 0:
+            if await self._clock.sleep(min(left / SECOND, LONGEST_SLEEP_SECONDS), wake=self._wake):
+                return
+        if self._look_at is None:
+            await self._wake.wait()
+
     async def _write(self, reports: list[Report]) -> tuple[Settled, list[Assignment]]:
         while True:
             try:
-                return await self._store.write(partial(self._turn, reports=reports, slots=self._slots()))
+                settled, work, self._look_at = await self._store.write(
+                    partial(self._turn, reports=reports, slots=self._slots())
+                )
+                return settled, work
             except Unavailable:
                 await self._clock.sleep(_RETRY_SECONDS)
 
-    def _turn(self, tx: Tx, reports: Sequence[Report], slots: int) -> tuple[Settled, list[Assignment]]:
+    def _turn(self, tx: Tx, reports: Sequence[Report], slots: int) -> tuple[Settled, list[Assignment], Micros | None]:
         settled = settle(tx, reports)
         admit(tx, only_runs=self._only_runs)
-        work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs)
+        work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs, settled=settled)
         self.something_waits = is_anything_waiting(tx)
-        return settled, work
+        return settled, work, next_look(tx, self._only_runs)

@@ -6,16 +6,16 @@ keeper never got is started, as the same attempt; what has no result is `unknown
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from rota.actions.registry import KINDS
-from rota.connectors.local.connector import LocalConnector
 from rota.domain.reasons import Reason
+from rota.domain.states import Fate
 from rota.engine.plans import Plans
 from rota.engine.worker import Worker
-from rota.keeper.orders import Fate
-from rota.ports import Store
+from rota.ports import Connector, Store
 from rota.storage.rescue import Rescued, end_owner, living_owners, take_over
+from rota.storage.work import token_of
 
 DeadOf = Callable[[Collection[str]], Collection[str]]
 
@@ -31,14 +31,14 @@ class Rescuer:
         *,
         store: Store,
         plans: Plans,
-        connector: LocalConnector,
+        connectors: Mapping[str, Connector],
         worker: Worker,
         owner: str,
         dead_of: DeadOf,
         has_dead: Callable[[], bool],
         swept: Callable[[], object],
     ) -> None:
-        self._store, self._plans, self._connector, self._worker = store, plans, connector, worker
+        self._store, self._plans, self._connectors, self._worker = store, plans, connectors, worker
         self._owner, self._dead_of, self._has_dead, self._swept = owner, dead_of, has_dead, swept
         self._unfinished = False
 
@@ -54,7 +54,9 @@ class Rescuer:
         dead = list(self._dead_of(owners))
         if not dead:
             return 0
-        silent = await self._connector.adopt(lambda owner: bool(self._dead_of([owner])))
+        silent: set[str] = set()
+        for connector in self._connectors.values():
+            silent |= await connector.adopt(lambda owner: bool(self._dead_of([owner])))
         self._unfinished = bool(silent)
         count = 0
         for owner in dead:
@@ -68,10 +70,6 @@ class Rescuer:
         self._worker.reporter.look()
         return count
 
-    async def tidy(self) -> None:
-        """Let go of adopted keepers once nothing of theirs is in work."""
-        await self._connector.tidy()
-
     async def _go_on(self, rescued: Rescued) -> None:
         work = rescued.work
         plan = await self._plans.get(work.plan_id)
@@ -81,7 +79,7 @@ class Rescuer:
         if not KINDS[plan.steps[work.cursor].action].touches_host:  # it was done inside the process that died
             self._worker.lost(work, Reason.DAEMON_CRASHED, cancel=rescued.cancel)
             return
-        match self._connector.fate(f"att-{work.attempt_id}"):
+        match self._connectors[work.connector].fate(token_of(work.attempt_id)):
             case Fate.LIVE | Fate.ENDED:
                 self._worker.resume(work, follow=True, cancel=rescued.cancel)
             case Fate.NEVER_STARTED:

@@ -1,11 +1,14 @@
-"""What follows from how one attempt ended: the next attempt, the next step, or the end of the target. Pure."""
+"""What follows from how one attempt ended: the next attempt, the next step, a wait, or the end of the target. Pure."""
 
 from __future__ import annotations
 
+from rota.domain.fanout import OnOffline
+from rota.domain.instant import SECOND, Micros
+from rota.domain.plan import Plan
 from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import AttemptState, TargetState
 from rota.domain.step import Exit, Step, StepResult
-from rota.storage.work import AttemptEnd, TargetEnd
+from rota.storage.work import Assignment, AttemptEnd, Park, Report, TargetEnd
 
 _TARGET_OF = {
     AttemptState.FAILED: TargetState.FAILED,
@@ -15,11 +18,18 @@ _TARGET_OF = {
     AttemptState.UNKNOWN: TargetState.UNKNOWN,
 }
 _WENT_WELL = frozenset({AttemptState.SUCCEEDED, AttemptState.SKIPPED})
+# The host may be back later. A key or password that is refused will be refused again, and may lock the account.
+AWAY = frozenset({Reason.HOST_OFFLINE, Reason.CONNECT_REFUSED, Reason.CONNECT_TIMEOUT})
+OFFLINE_LOOK: Micros = 30 * SECOND  # how long a target waits before its host is looked for again
 SUCCEEDED = TargetEnd(state=TargetState.SUCCEEDED)
 
 
 def state_of(exit_: Exit | None, result: StepResult | None) -> tuple[AttemptState, Reason | None]:
     """The state of an attempt from its exit (None: done in process) and the action's verdict (None: no verdict)."""
+    if exit_ is not None and exit_.unreached is not None:
+        return AttemptState.UNREACHABLE, exit_.unreached
+    if exit_ is not None and exit_.lost is not None:
+        return AttemptState.UNKNOWN, exit_.lost
     cause = exit_.cause if exit_ is not None else None
     if cause in {Reason.STEP_TIMEOUT, Reason.RUN_TIMEOUT}:
         return AttemptState.TIMED_OUT, Reason(cause)
@@ -31,6 +41,50 @@ def state_of(exit_: Exit | None, result: StepResult | None) -> tuple[AttemptStat
     return AttemptState.FAILED, Reason.STEP_FAILED
 
 
+def follow_up(work: Assignment, plan: Plan, end: AttemptEnd, *, cancel: Reason | None, now: Micros) -> Report:
+    """The report of an ended attempt. `cancel`: somebody asked for the end of the run, so nothing more is started."""
+    step = plan.steps[work.cursor]
+    if cancel is None and (waiting := _wait(work, step, end, now)) is not None:
+        return waiting
+    if not goes_on(step, end):
+        return Report(work=work, attempt=end, end=target_end(step, end))
+    if work.cursor + 1 == len(plan.steps):
+        return Report(work=work, attempt=end, end=SUCCEEDED)
+    if cancel is not None:
+        return Report(work=work, attempt=end, end=cancelled(cancel))
+    return Report(work=work, attempt=end, then=(work.cursor + 1, 1))
+
+
+def cancelled(reason: Reason) -> TargetEnd:
+    return TargetEnd(state=TargetState.CANCELLED, reason=reason, message=EXPLANATIONS[reason])
+
+
+def _wait(work: Assignment, step: Step, end: AttemptEnd, now: Micros) -> Report | None:
+    """The report of a target that waits for its host, leaves it out, or tries again; None where none of that is so.
+
+    Nobody waits beyond the end of the run: then the failure at hand is the verdict.
+    """
+    over_at = work.run_started_at + work.run_timeout
+    if end.state is AttemptState.UNREACHABLE and end.reason in AWAY:
+        has_begun = work.cursor > 0 or work.number > 1
+        if work.on_offline is OnOffline.SKIP and not has_begun:
+            left_out = TargetEnd(state=TargetState.SKIPPED, reason=Reason.HOST_OFFLINE, message=end.message)
+            return Report(work=work, attempt=end, end=left_out)
+        if work.on_offline is OnOffline.WAIT and now + OFFLINE_LOOK < over_at:
+            until = now + OFFLINE_LOOK
+            park = Park(until=until, waiting_for="host", reason=end.reason, message=end.message, has_begun=has_begun)
+            return Report(work=work, attempt=None, park=park)  # a look for a host is no try of the step
+    if not may_try_again(step, end, work.number):
+        return None
+    delay = round(step.retry_delay_seconds * SECOND)
+    if not delay:
+        return Report(work=work, attempt=end, then=(work.cursor, work.number + 1))
+    if now + delay >= over_at:
+        return None
+    park = Park(until=now + delay, waiting_for="retry", reason=end.reason, message=end.message)
+    return Report(work=work, attempt=end, park=park)
+
+
 def may_try_again(step: Step, end: AttemptEnd, number: int) -> bool:
     """Whether another attempt follows: after a known failure with retries left, or after `unknown` only where the
     step says that it is idempotent (DESIGN §3 At most one start order)."""
@@ -38,7 +92,9 @@ def may_try_again(step: Step, end: AttemptEnd, number: int) -> bool:
         return step.idempotent and number <= max(1, step.retries)
     if end.state is AttemptState.TIMED_OUT:
         return end.reason is Reason.STEP_TIMEOUT and number <= step.retries
-    return end.state is AttemptState.FAILED and number <= step.retries
+    if end.state is AttemptState.UNREACHABLE and end.reason not in AWAY:
+        return False
+    return end.state in {AttemptState.FAILED, AttemptState.UNREACHABLE} and number <= step.retries
 
 
 def goes_on(step: Step, end: AttemptEnd) -> bool:

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rota.actions.commands import leftovers
 from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now, ready_now
-from rota.connectors.local.connector import KeeperLostError
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import RotaError
 from rota.domain.instant import SECOND, format_rfc3339
+from rota.domain.inventory import Host
 from rota.domain.job import DEFAULT_STEP_TIMEOUT_SECONDS
 from rota.domain.plan import Plan
 from rota.domain.reasons import EXPLANATIONS, Reason
-from rota.domain.states import AttemptState, TargetState
+from rota.domain.states import AttemptState
 from rota.domain.step import Command, Exit, Json, Order, Step, StepContext, StepResult
 from rota.engine.events import RunEvents
-from rota.engine.hosts import HostFacts
+from rota.engine.hosts import Hosts, facts_of
 from rota.engine.output import OutputPump
 from rota.engine.plans import KEPT as PLANS_KEPT
 from rota.engine.plans import Plans
 from rota.engine.registered import registered_before
 from rota.engine.reporter import Reporter
-from rota.engine.verdict import SUCCEEDED, goes_on, may_try_again, state_of, target_end
+from rota.engine.verdict import SUCCEEDED, cancelled, follow_up, state_of
 from rota.ports import Clock, Connector, Store
-from rota.storage.work import Assignment, AttemptEnd, Report, Settled, TargetEnd
+from rota.storage.work import Assignment, AttemptEnd, Report, Settled, token_of
 from rota.templating.renderer import Renderer
 
 # The run cap bounds what runs at once; this only bounds what one process takes on in memory.
@@ -57,15 +57,15 @@ class Worker:
         store: Store,
         clock: Clock,
         plans: Plans,
-        hosts: HostFacts,
-        connector: Connector,
+        hosts: Hosts,
+        connectors: Mapping[str, Connector],
         renderer: Renderer,
         output: OutputPump,
         events: RunEvents,
         only_runs: set[int] | None = None,
     ) -> None:
         self._store, self._clock, self._plans, self._hosts = store, clock, plans, hosts
-        self._connector, self._renderer, self._output, self._events = connector, renderer, output, events
+        self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
         self._held: dict[int, _Held] = {}
         self._ready_steps: dict[tuple[int, int], Callable[[StepContext], Prepared] | None] = {}
         self._instants: dict[int, StepResult | None] = {}  # by plan id
@@ -176,32 +176,21 @@ class Worker:
                     return
                 end = await self._attempt(held, plan, step, registered, follow=follow)
                 follow = False
-                if not await self._after(held, plan, step, end):
+                if not await self._after(held, plan, end):
                     return
         finally:
             self._release(held)
 
-    async def _after(self, held: _Held, plan: Plan, step: Step, end: AttemptEnd) -> bool:
-        """Report an ended attempt with what follows from it. True if the target goes on."""
+    async def _after(self, held: _Held, plan: Plan, end: AttemptEnd) -> bool:
+        """Report an ended attempt with what follows from it. True if the target goes on here and now."""
         work = held.work
         work.changed = work.changed or end.changed
-        token = _token(work)
-        if held.cancel is None and may_try_again(step, end, work.number):
-            await self.reporter.commit(Report(work=work, attempt=end))
-            self._connector.forget(token)
-            await self._pause(held, step.retry_delay_seconds)
-            return await self._intend(held, work.cursor, work.number + 1)
-        if goes_on(step, end) and work.cursor + 1 < len(plan.steps):
-            if held.cancel is not None:
-                report = Report(work=work, attempt=end, end=_cancelled(held.cancel))
-            else:
-                report = Report(work=work, attempt=end, then=(work.cursor + 1, 1))
-        else:
-            report = Report(work=work, attempt=end, end=SUCCEEDED if goes_on(step, end) else target_end(step, end))
-        if report.end is not None:
+        connector, token = self._connectors[work.connector], token_of(work.attempt_id)
+        report = follow_up(work, plan, end, cancel=held.cancel, now=self._clock.now())
+        if report.then is None:
             self._release(held)  # its slot is free for what this very commit claims
         settled = await self.reporter.commit(report)
-        self._connector.forget(token)
+        connector.forget(token)
         return report.then is not None and work.target_id not in settled.fenced
 
     async def _intend(self, held: _Held, cursor: int, number: int) -> bool:
@@ -209,15 +198,10 @@ class Worker:
         work = held.work
         work.attempt_id = 0
         if held.cancel is not None:
-            await self.reporter.commit(Report(work=work, attempt=None, end=_cancelled(held.cancel)))
+            await self.reporter.commit(Report(work=work, attempt=None, end=cancelled(held.cancel)))
             return False
         settled = await self.reporter.commit(Report(work=work, attempt=None, then=(cursor, number)))
         return work.target_id not in settled.fenced
-
-    async def _pause(self, held: _Held, seconds: float) -> None:
-        deadline = self._clock.monotonic() + seconds
-        while held.cancel is None and (left := deadline - self._clock.monotonic()) > 0:
-            await self._clock.sleep(min(left, 1.0))
 
     # One attempt
 
@@ -226,10 +210,10 @@ class Worker:
     ) -> AttemptEnd:
         work = held.work
         started_at = self._clock.now()
+        host = await self._hosts.of(work.host, work.host_version_id)
         context = StepContext(
-            variables=plan.variables, registered=registered,
-            host=await self._hosts.of(work.host, work.host_version_id), run=_run_facts(work),
-        )  # fmt: skip
+            variables=plan.variables, registered=registered, host=facts_of(host), run=_run_facts(work)
+        )
         exit_: Exit | None = None
         result: StepResult | Skip
         try:
@@ -239,12 +223,7 @@ class Worker:
             if held.cancel is not None and not follow:
                 exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
             else:
-                exit_, result = await self._carry_out(held, step, prepared, follow=follow)
-        except KeeperLostError:
-            return AttemptEnd(
-                state=AttemptState.UNKNOWN, reason=Reason.KEEPER_LOST, message=EXPLANATIONS[Reason.KEEPER_LOST],
-                started_at=started_at, finished_at=self._clock.now(),
-            )  # fmt: skip
+                exit_, result = await self._carry_out(held, host, step, prepared, follow=follow)
         except RotaError as error:
             result = StepResult(ok=False, message=str(error))
         finished_at = self._clock.now()
@@ -269,7 +248,7 @@ class Worker:
         return self._ready_steps[key]
 
     async def _carry_out(
-        self, held: _Held, step: Step, prepared: Prepared, *, follow: bool
+        self, held: _Held, host: Host, step: Step, prepared: Prepared, *, follow: bool
     ) -> tuple[Exit | None, StepResult | Skip]:
         match prepared:
             case Skip():
@@ -279,26 +258,27 @@ class Worker:
             case Perform(perform):
                 return await self._perform(held, step, perform)
             case Ordered(order, read):
-                exit_ = await self._order(held, step, order, follow=follow)
+                exit_ = await self._order(held, host, step, order, follow=follow)
+                if exit_.unreached or exit_.lost:  # there is nothing for the action to judge
+                    return exit_, StepResult(ok=False, message=exit_.failure or "")
                 return exit_, read(exit_)
 
-    async def _order(self, held: _Held, step: Step, order: Order, *, follow: bool) -> Exit:
-        work, token = held.work, _token(held.work)
+    async def _order(self, held: _Held, host: Host, step: Step, order: Order, *, follow: bool) -> Exit:
+        work, token = held.work, token_of(held.work.attempt_id)
+        connector = self._connectors[work.connector]
         timeout, reason = self._limit(work, step)
         if timeout <= 0:
             return Exit(cause=Reason.RUN_TIMEOUT)
         tap = self._output.open(
-            work.run_id, work.attempt_id, lambda offset, limit: self._connector.read(token, offset, limit),
+            work.run_id, work.attempt_id, lambda offset, limit: connector.read(token, offset, limit),
             offset=await self._output.stored(work.attempt_id) if follow else 0,
         )  # fmt: skip
         # What a file step prints is its answer to us; people see it as the attempt's message.
         grew = tap.grew if isinstance(order, Command) else _ignore
         held.token = token
         try:
-            if follow:
-                going = self._connector.follow(token, grew=grew)
-            else:
-                going = self._connector.execute(order, token=token, timeout_seconds=timeout, grew=grew)
+            begin = connector.follow if follow else connector.execute
+            going = begin(order, host=host, token=token, timeout_seconds=timeout, grew=grew)
             if held.cancel is not None:  # it was cancelled between its claim and now
                 asyncio.get_running_loop().call_soon(self._cancel, held, held.cancel)
             exit_ = await going
@@ -339,7 +319,7 @@ class Worker:
     ) -> AttemptEnd:
         state, reason = state_of(exit_, result)
         message = result.message or None
-        if state is not AttemptState.FAILED and reason is not None:
+        if state is not AttemptState.FAILED and reason is not None and not (exit_ and exit_.failure):
             message = EXPLANATIONS[reason]
         if exit_ is not None and (left := leftovers(exit_)):
             message = f"{message}; {left}" if message else left
@@ -358,45 +338,38 @@ class Worker:
         end = AttemptEnd(
             state=AttemptState.UNKNOWN, reason=reason, message=EXPLANATIONS[reason], finished_at=self._clock.now()
         )
-        if await self._after(held, plan, plan.steps[work.cursor], end):
+        if await self._after(held, plan, end):
             await self._carry(held, follow=False)
         self._release(held)
 
     def _cancel(self, held: _Held, reason: Reason) -> None:
         held.cancel = reason
         if held.token is not None:
-            self._connector.cancel(held.token, cause=reason)
+            self._connectors[held.work.connector].cancel(held.token, cause=reason)
         elif held.performing is not None:
             held.performing.cancel()
 
     def _release(self, held: _Held) -> None:
-        self._held.pop(held.work.target_id, None)
+        if self._held.get(held.work.target_id) is held:  # parked, it may have been claimed again meanwhile
+            del self._held[held.work.target_id]
         if not self._held:
             self._nothing_held.set()
 
     def _settled(self, reports: Sequence[Report], settled: Settled) -> None:
         self._events.touched_all(report.work.run_id for report in reports)
+        self._events.touched_all(settled.finished_runs)
         if settled.finished_runs or not reports:  # without reports: somebody ended runs elsewhere, and had us look
             self.runs_ended()
-
-
-def _token(work: Assignment) -> str:
-    """What names an attempt to keepers for ever: attempt ids are never used twice."""
-    return f"att-{work.attempt_id}"
 
 
 def _ignore(_total: int) -> None:
     """Nobody reads this output."""
 
 
-def _cancelled(reason: Reason) -> TargetEnd:
-    return TargetEnd(state=TargetState.CANCELLED, reason=reason, message=EXPLANATIONS[reason])
-
-
 def _run_facts(work: Assignment) -> dict[str, Json]:
     return {
         "id": f"run_{work.run_public}", "job": work.title, "due_at": format_rfc3339(work.due_at),
-        "trigger": work.kind, "attempt": work.number, "token": _token(work),
+        "trigger": work.kind, "attempt": work.number, "token": token_of(work.attempt_id),
     }  # fmt: skip
 
 

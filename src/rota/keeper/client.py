@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from rota.domain.errors import NotFound, Unavailable
+from rota.domain.states import Fate
 from rota.keeper import records
 from rota.keeper.generation import connect, is_alive, last_epoch, next_epoch, spawn
-from rota.keeper.orders import Event, Fate, OutputGrew, OutputSlice, Started, StartOrder
+from rota.keeper.orders import Event, OutputGrew, OutputSlice, Started, StartOrder
 from rota.keeper.process.protocol import OUTPUTS, PROTO, Lines, Message, encode
 from rota.keeper.process.ring import read_ring
 from rota.keeper.remains import Remains

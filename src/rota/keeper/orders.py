@@ -7,7 +7,6 @@ import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal
 
 from rota.domain.errors import FieldError, InvalidInput, NotFound
@@ -157,16 +156,6 @@ class Ended:
 
 
 Event = Started | StartFailed | OutputGrew | Ended
-
-
-class Fate(StrEnum):
-    """What became of an order, as far as can be known."""
-
-    LIVE = "live"  # queued, running or ending under a living keeper
-    ENDED = "ended"  # there is (or was) a result
-    NEVER_STARTED = "never_started"  # no process was made: the same order may be sent again
-    STILL_RUNNING = "still_running"  # the keeper died, processes of it live: its end will not be known
-    GONE = "gone"  # the keeper died, and there is neither a process nor a result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rota.domain.errors import NotFound
+from rota.domain.states import Fate
 from rota.keeper import records
-from rota.keeper.orders import Ended, Fate, OutputSlice, StartFailed
+from rota.keeper.orders import Ended, OutputSlice, StartFailed
 from rota.keeper.process.journal import record_of
 from rota.keeper.process.proctree import TICKS, ProcessTable, token_of
 from rota.keeper.process.protocol import JOURNAL, OUTPUTS

@@ -1,25 +1,19 @@
-"""Work for an owner: runs that waited are admitted, queued targets are claimed. Caps hold at every instant.
-
-Caps are decided here in Python inside the transaction, not by clever SQL: a correlated count in the claim overshoots
-within one batch (reference/engine.md §3.4).
-"""
+"""Runs that waited for a slot, or for older runs of their job, are admitted: their targets are queued."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import islice
-from typing import Any
 
-from rota.domain.states import RunState, TargetState
-from rota.ports import Tx
-from rota.storage.launching import write_intents
+from rota.domain.states import RunState
+from rota.ports import Member, Tx
+from rota.storage import fanout
+from rota.storage.launching import queued_rows
 from rota.storage.statements import Statements
-from rota.storage.work import Assignment
 
-_PLAN, _ADMIT, _CLAIM, _START = Statements("plan"), Statements("admit"), Statements("claim"), Statements("start")
+_PLAN, _ADMIT, _START = Statements("plan"), Statements("admit"), Statements("start")
 MAX_ADMITTED = 1000
-PAGE = 256  # queued targets looked at together
 
 
 def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
@@ -40,11 +34,11 @@ def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
     if not rows:
         return []
     first = tx.take_ids("run_target", sum(row[7] for row in rows))
-    targets = []
-    for run_id, *_, priority, members in rows:
-        for host, version_id, connector in json.loads(members):
-            targets.append((first, run_id, host, version_id, connector, TargetState.QUEUED, priority, None, 0, None))
-            first += 1
+    targets: list[tuple[object, ...]] = []
+    for run_id, *_, total, _at_once, _timeout, _due_at, priority, members, rules in rows:
+        frozen = [Member(*member) for member in json.loads(members)]
+        targets += queued_rows(first, run_id, frozen, priority, fanout.read(rules) if rules else None)
+        first += total
     driver.executemany(_ADMIT.admitted, [(RunState.QUEUED, tx.at, None, row[0]) for row in rows])
     driver.executemany(_ADMIT.job_admitted, [(RunState.QUEUED, None, row[0]) for row in rows])
     driver.executemany(_START.target, targets)
@@ -52,63 +46,10 @@ def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
     return [row[0] for row in rows]
 
 
-def claim(tx: Tx, owner: str, *, slots: int, only_runs: Collection[int] | None = None) -> list[Assignment]:
-    """Give `owner` up to `slots` queued targets by (priority, id), with their intents written.
-
-    Atomic: two owners never get the same target. `targets_at_once` of each run holds. `only_runs`: a command that
-    carries out just the run it made (DESIGN §2 Who executes).
-    """
-    if slots <= 0 or (only_runs is not None and not only_runs):
-        return []
-    driver, at = tx.driver, tx.at
-    room: dict[int, int] = {}
-    work: list[Assignment] = []
-    for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
-         at_once, run_timeout, due_at, started_at, _) in _queued(tx, room, slots):  # fmt: skip
-        if len(work) >= slots:
-            break
-        if run_id not in room:
-            mine = only_runs is None or run_id in only_runs
-            room[run_id] = at_once - driver.execute(_CLAIM.in_work, (run_id,)).fetchone()[0] if mine else 0
-        if room[run_id] <= 0:
-            continue
-        room[run_id] -= 1
-        (number,) = driver.execute(_CLAIM.last_number, (target_id, cursor)).fetchone()
-        work.append(
-            Assignment(
-                target_id=target_id, run_id=run_id, run_public=public_id, job_id=job_id, title=title, kind=kind,
-                plan_id=plan_id, total=total, host=host, host_version_id=version_id, connector=connector,
-                fence=fence + 1, cursor=cursor, attempt_id=0, number=number + 1, due_at=due_at,
-                run_started_at=started_at or at, run_timeout=run_timeout,
-            )
-        )  # fmt: skip
-    driver.executemany(_CLAIM.take, [(owner, at, a.target_id) for a in work])
-    runs = {a.run_id for a in work}
-    driver.executemany(_CLAIM.run_started, [(at, run_id) for run_id in runs])
-    driver.executemany(_ADMIT.job_admitted, [(RunState.RUNNING, at, run_id) for run_id in runs])
-    write_intents(tx, work)
-    return work
-
-
-def _queued(tx: Tx, room: dict[int, int], slots: int) -> Iterator[tuple[Any, ...]]:
-    """Queued targets in the order of claiming. Those of a run that has no `room` are passed over in one leap, so that
-    the thousands which wait behind `targets_at_once` stand in nobody's way."""
-    driver, page = tx.driver, min(PAGE, slots + 8)
-    (priority,) = driver.execute(_CLAIM.next_priority, (1 << 40,)).fetchone()
-    after = 0
-    while priority is not None:
-        rows = driver.execute(_CLAIM.queued, (priority, after, page)).fetchall()
-        yield from rows
-        if len(rows) == page:
-            after, run_id = rows[-1][0], rows[-1][1]
-            if room[run_id] <= 0:
-                (after,) = driver.execute(_CLAIM.last_of_run, (run_id,)).fetchone()
-        else:
-            (priority,) = driver.execute(_CLAIM.next_priority, (priority,)).fetchone()
-            after = 0
-
-
 def is_anything_waiting(tx: Tx) -> bool:
-    """Whether some run waits to be admitted, or some target to be claimed."""
+    """Whether some run waits to be admitted, or some target to be claimed: what another process may make possible.
+
+    What is parked until a moment is not meant: that comes by itself (`parking.next_look`).
+    """
     (waiting,) = tx.driver.execute(_ADMIT.anything).fetchone()
     return bool(waiting)

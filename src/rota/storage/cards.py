@@ -10,11 +10,15 @@ from rota.domain.errors import RotaError
 from rota.domain.instant import SECOND, Micros
 from rota.domain.job import JobSpec
 from rota.domain.reasons import Reason
-from rota.domain.trigger.spec import from_dict
-from rota.domain.trigger.timetable import Timetable, timetable
+from rota.domain.spreading import spreading_of
+from rota.domain.trigger.interval import NEVER
+from rota.domain.trigger.spec import ContinuousTrigger, OnStartTrigger, TriggerSpec, from_dict
+from rota.domain.trigger.timetable import timetable_within
 from rota.ports import RunRequest, Tx
+from rota.storage.events import Event
 from rota.storage.freeze import TargetSetRow, inventory_version, library_version, plan_for, target_set_for
 from rota.storage.planning import Card
+from rota.storage.windows import subject_of
 
 _CARDS = """
 SELECT due.trigger_id, due.generation, trigger.kind, timetable.rule, job.id, job.version_id, job_version.spec,
@@ -51,7 +55,7 @@ def _card(
     version_id: int, spec_text: str, principal: str,
 ) -> Card:  # fmt: skip
     spec = JobSpec.from_dict(json.loads(spec_text))
-    times = _timetable_of(rule)
+    trigger = _trigger_of(rule)
     refusal: tuple[Reason, str | None] | None = None
     plan_id, frozen = 0, TargetSetRow(0, "", ())
     try:
@@ -67,22 +71,26 @@ def _card(
         generation=generation,
         inventory_version=None if spec.target is None else inventory_version(tx),
         library_version=library_version(tx) if any(step.action == "playbook" for step in spec.steps) else None,
-        timetable=times,
+        timetable=timetable_within(trigger, spec.start_at, spec.end_at) or NEVER,
         request=RunRequest(
             title=spec.name, kind=kind, plan_id=plan_id, target_set_id=frozen.id, members=frozen.members,
             principal=principal, job_id=job_id, job_version_id=version_id, overlap=spec.overlap,
-            priority=spec.priority, targets_at_once=spec.targets_at_once,
+            priority=spec.priority, targets_at_once=spec.targets_at_once, fan_out=spec.fan_out.rules,
             run_timeout=round(spec.run_timeout_seconds * SECOND),
         ),
         missed=spec.missed,
         grace=round(spec.grace_seconds * SECOND),
         refusal=refusal,
+        max_runs=spec.max_runs,
+        event=Event(trigger, spec.start_at, spec.end_at)
+        if isinstance(trigger, ContinuousTrigger | OnStartTrigger)
+        else None,
+        spreading=spreading_of(spec.name, spec.spread_seconds, spec.jitter_seconds),
+        subject=subject_of(job_id, spec, frozen.members),
     )  # fmt: skip
 
 
 @lru_cache(maxsize=65_536)
-def _timetable_of(rule: str) -> Timetable:
-    """The timetable of a stored rule; equal texts are read once."""
-    times = timetable(from_dict(json.loads(rule)))
-    assert times is not None, "a due row belongs to a clock trigger"
-    return times
+def _trigger_of(rule: str) -> TriggerSpec:
+    """A stored rule; equal texts are read once."""
+    return from_dict(json.loads(rule))

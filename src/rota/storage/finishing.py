@@ -6,16 +6,19 @@ Every write names the fence of the claim. Lock order everywhere: job_state, run,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from rota.domain.reasons import EXPLANATIONS, Reason
-from rota.domain.run import RunEnd, roll_up
+from rota.domain.run import BAD, RunEnd, roll_up
 from rota.domain.run import TargetEnd as Group
 from rota.domain.states import RunState, TargetState
 from rota.ports import Tx
+from rota.storage import fanout, host_locks
 from rota.storage.launching import insert_attempts
+from rota.storage.parking import park
 from rota.storage.statements import Statements
-from rota.storage.work import Report, Settled
+from rota.storage.work import Report, Settled, TargetEnd
 
 _PLAN, _START, _FINISH = Statements("plan"), Statements("start"), Statements("finish")
 _SUCCESS = RunEnd(RunState.SUCCEEDED, None, None, 1)
@@ -32,16 +35,20 @@ def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
     """Record a batch of ended attempts, and with them the ends of targets and runs.
 
     A report whose fence is old, or whose target has ended, changes nothing and is named in `fenced`. Runs whose last
-    target ended are rolled up. The assignments stay as they are until `move_on`: a commit may fail and be tried again.
+    target ended are rolled up; of those with batches the next may open, and of those with too many bad targets the
+    rest is skipped. The assignments stay as they are until `move_on`: a commit may fail and be tried again.
     """
     driver, settled = tx.driver, Settled({}, set(), [])
     driver.executemany(_FINISH.attempt, [_attempt_row(report) for report in reports if report.attempt is not None])
     ending = [report for report in reports if report.end is not None]
     if len(ending) != len(reports):
         _go_on(tx, [report for report in reports if report.then is not None], settled)
+        ending += park(tx, [report for report in reports if report.park is not None], settled)
     if ending:
         ending = _end_targets(tx, ending, settled)
+        host_locks.release(tx, [report.work.target_id for report in ending if report.work.has_rules])
     singles: list[tuple[int, int | None, RunEnd]] = []
+    closing: dict[int, _Closing] = {}
     for report in ending:
         end, work = report.end, report.work
         assert end is not None
@@ -55,7 +62,9 @@ def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
                 )
             )
         else:
-            _close_targets(tx, work.run_id, work.job_id, 1, int(end.state is TargetState.SUCCEEDED), settled)
+            closing.setdefault(work.run_id, _Closing(work.job_id, work.has_rules)).count(end.state)
+    for run_id, closed in closing.items():
+        _close_targets(tx, run_id, closed, settled)
     finish_runs(tx, singles, settled)
     return settled
 
@@ -92,11 +101,14 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
         never = RunState.SKIPPED if reason is Reason.OVERLAP_REPLACED else RunState.CANCELLED
         finish_runs(tx, [(run_id, job_id, RunEnd(never, reason, EXPLANATIONS[reason], 0))], held_slots=False)
         return None
-    stopped = driver.execute(_FINISH.cancel_queued, (reason, EXPLANATIONS[reason], at, run_id)).rowcount
     settled = Settled({}, set(), [])
-    if stopped:
-        _close_targets(tx, run_id, job_id, stopped, 0, settled)
+    _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.CANCELLED, reason=reason), settled)
     return None if settled.finished_runs else CancelOrder(run_id, reason)
+
+
+def expire(tx: Tx, run_id: int, job_id: int | None, settled: Settled) -> None:
+    """The time of a run is over: what of it is still queued ends now. What is at work has a timeout of its own."""
+    _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.TIMED_OUT, reason=Reason.RUN_TIMEOUT), settled)
 
 
 def cancel_runs_of(tx: Tx, job_id: int, reason: Reason) -> list[CancelOrder]:
@@ -106,15 +118,44 @@ def cancel_runs_of(tx: Tx, job_id: int, reason: Reason) -> list[CancelOrder]:
     return [order for order in orders if isinstance(order, CancelOrder)]
 
 
-def _close_targets(tx: Tx, run_id: int, job_id: int | None, closed: int, ok: int, settled: Settled) -> None:
+@dataclass(slots=True)
+class _Closing:
+    """Targets of one run that have ended in this transaction."""
+
+    job_id: int | None
+    has_rules: bool = False
+    closed: int = 0
+    ok: int = 0
+    bad: int = 0
+
+    def count(self, state: TargetState) -> None:
+        self.closed += 1
+        self.ok += state is TargetState.SUCCEEDED
+        self.bad += state in BAD
+
+
+def _close_targets(tx: Tx, run_id: int, closing: _Closing, settled: Settled) -> None:
     """Count targets of a run as final; whoever brings the count to 0 rolls the run up."""
-    (left,) = tx.driver.execute(_FINISH.close_one, (closed, ok, run_id)).fetchone()
+    driver = tx.driver
+    (left,) = driver.execute(_FINISH.close_one, (closing.closed, closing.ok, run_id)).fetchone()
+    if left and closing.has_rules and (skipped := fanout.targets_ended(tx, run_id, bad=closing.bad)):
+        host_locks.release_ended(tx, run_id)
+        (left,) = driver.execute(_FINISH.close_one, (skipped, 0, run_id)).fetchone()
     if left == 0:
         groups = [
             Group(TargetState(state), Reason(reason) if reason else None, count, message)
-            for state, reason, count, message in tx.driver.execute(_FINISH.ends, (run_id,))
+            for state, reason, count, message in driver.execute(_FINISH.ends, (run_id,))
         ]
-        finish_runs(tx, [(run_id, job_id, roll_up(groups))], settled)
+        finish_runs(tx, [(run_id, closing.job_id, roll_up(groups))], settled)
+
+
+def _end_queued(tx: Tx, run_id: int, job_id: int | None, end: TargetEnd, settled: Settled) -> None:
+    """End whatever of a run is in the queue, parked or not."""
+    assert end.reason is not None
+    row = (end.state, end.reason, EXPLANATIONS[end.reason], tx.at, run_id)
+    if ended := tx.driver.execute(_FINISH.end_queued, row).rowcount:
+        host_locks.release_ended(tx, run_id)
+        _close_targets(tx, run_id, _Closing(job_id, closed=ended), settled)
 
 
 def move_on(reports: Sequence[Report], settled: Settled) -> None:

@@ -16,7 +16,7 @@ from rota.domain.job import JobSpec, canonical, digest
 from rota.domain.plan import Plan
 from rota.domain.playbook import Playbook
 from rota.domain.run import CONTROLLER
-from rota.domain.selector import parse, resolve
+from rota.domain.selector import parse
 from rota.domain.step import Json, Step
 from rota.ports import Member, Tx
 from rota.storage import inventory, library, tables
@@ -106,12 +106,17 @@ def members_of(tx: Tx, selector: str | None) -> tuple[Member, ...]:
     if selector is None:
         return (Member(CONTROLLER, None, "local"),)
     known = inventory.load(tx)
-    return known.members(resolve(parse(selector), known.hosts, known.group_rows))
+    return known.members(known.pick(parse(selector)))
 
 
 def target_set_for(tx: Tx, selector: str | None) -> TargetSetRow:
     """Freeze the hosts that `selector` picks now; None is the controller alone. Raises InvalidInput."""
-    members = members_of(tx, selector)
+    return target_set_of(tx, members_of(tx, selector))
+
+
+def target_set_of(tx: Tx, members: Sequence[Member]) -> TargetSetRow:
+    """The target set of just these members, inserted if there was none."""
+    members = tuple(members)
     content = _content(members)
     content_digest = digest(content)
     row = tx.driver.execute("SELECT id FROM target_set WHERE digest = ?", (content_digest,)).fetchone()
@@ -128,7 +133,7 @@ def digest_of(members: Sequence[Member]) -> str:
 
 
 def _content(members: Sequence[Member]) -> list[Json]:
-    return [[member.host, member.host_version_id, member.connector] for member in members]
+    return [[member.host, member.host_version_id, member.connector, member.site] for member in members]
 
 
 def get_plan(tx: Tx, plan_id: int) -> Plan:

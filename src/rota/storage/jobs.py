@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, select, update
 
+from rota.domain.calendars import has_tag
 from rota.domain.errors import Conflict
 from rota.domain.ids import Kind
 from rota.domain.instant import Micros
@@ -118,12 +121,18 @@ def get_job_by_id(tx: Tx, job_id: int) -> JobRow:
     return _row(tx.execute(_rows(tables.job.c.id == job_id)).one())
 
 
-def list_jobs(tx: Tx, *, after: str | None = None, limit: int) -> list[JobRow]:
-    """Live jobs by name, those behind the name `after`."""
-    statement = _rows(LIVE).order_by(tables.job.c.name).limit(limit)
+def list_jobs(tx: Tx, *, after: str | None = None, limit: int, having: Sequence[str] = ()) -> list[JobRow]:
+    """Live jobs by name, those behind the name `after`. `having`: tags, `k` or `k=v`, each of which they have."""
+    statement = _rows(LIVE).order_by(tables.job.c.name)
     if after is not None:
         statement = statement.where(tables.job.c.name > after)
-    return [_row(row) for row in tx.execute(statement)]
+    if not having:
+        return [_row(row) for row in tx.execute(statement.limit(limit))]
+    for tag in having:  # a first sieve; the rows are looked at closely below
+        name = tag.partition("=")[0]
+        statement = statement.where(tables.job_version.c.spec.contains(f'"{name}":', autoescape=True))
+    rows = map(_row, tx.execute(statement))
+    return [*islice((row for row in rows if all(has_tag(row.data.get("tags", {}), tag) for tag in having)), limit)]
 
 
 def count_jobs(tx: Tx) -> tuple[int, int]:
@@ -137,14 +146,14 @@ def next_due(tx: Tx) -> tuple[str, Micros] | None:
     """(job name, instant) of whatever is due first, or None."""
     due, trigger, job = tables.due, tables.trigger, tables.job
     row = tx.execute(
-        select(job.c.name, due.c.nominal)
+        select(job.c.name, due.c.fire_at)
         .join(trigger, trigger.c.id == due.c.trigger_id)
         .join(job, job.c.id == trigger.c.job_id)
-        .where(due.c.fire_at.is_not(None))
+        .where(due.c.fire_at.is_not(None), due.c.nominal.is_not(None))
         .order_by(due.c.fire_at, due.c.trigger_id)
         .limit(1)
     ).first()
-    return None if row is None else (row.name, row.nominal)
+    return None if row is None else (row.name, row.fire_at)
 
 
 def users_of(tx: Tx, text: str) -> list[tuple[str, JobSpec]]:
@@ -181,7 +190,7 @@ def insert_job(tx: Tx, spec: JobSpec, principal: str) -> JobRow:
     insert_row(tx, tables.job, values)
     insert_row(tx, tables.job_version, (version_id, job_id, 1, text, spec_digest, principal, at))
     insert_row(tx, tables.job_state, (job_id, 0, None, None, None, None, None, None))
-    start_triggers(tx, job_id, spec.triggers, enabled=spec.enabled)
+    start_triggers(tx, job_id, spec)
     return JobRow(*values, text, spec_digest, 0, None)
 
 
@@ -217,14 +226,14 @@ def save_version(tx: Tx, job: JobRow, spec: JobSpec, principal: str, *, why: str
             updated_by=principal,
         )
     )
-    change_triggers(tx, job.id, spec.name, spec.triggers, enabled=spec.enabled, why=why)
+    change_triggers(tx, job.id, job.spec, spec, why=why)
     return get_job_by_id(tx, job.id)
 
 
 def delete_job(tx: Tx, job: JobRow, *, why: str) -> None:
     """The definition is gone and its name free; versions, runs and ledger stay until retention."""
     tx.execute(update(tables.job).where(tables.job.c.id == job.id).values(deleted_at=tx.at, enabled=False))
-    stop_triggers(tx, job.id, job.name, why=why)
+    stop_triggers(tx, job.id, job.spec, why=why)
 
 
 def count_runs(tx: Tx, job_id: int) -> int:

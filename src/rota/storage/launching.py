@@ -1,17 +1,22 @@
 """Making runs: rows of the run, its targets and the intents of those that start at once, in one batch.
 
 A run that may start at once is inserted already claimed by the owner that plans it, so that one commit makes it
-durable and started. What exceeds the cap waits for a slot, says so, and does not expire.
+durable and started. That is the short way, for runs without fan-out rules where no cap on targets is set; all others'
+targets are queued, for the next claim to judge. What exceeds the cap on runs waits for a slot, says so, and does not
+expire.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
+from rota.domain.fanout import FanOut
 from rota.domain.instant import Micros
 from rota.domain.states import RunState, TargetState
-from rota.ports import RunRequest, Tx
+from rota.ports import Member, RunRequest, Tx
+from rota.storage import fanout, limits
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment
 
@@ -20,13 +25,18 @@ _PLAN, _START = Statements("plan"), Statements("start")
 
 @dataclass(slots=True)
 class Draft:
-    """A run about to be inserted. `waits_for_overlap`: older runs of the job must end first. `run_id`: set by flush."""
+    """A run about to be inserted. `waits_for_overlap`: older runs of the job must end first. `run_id`: set by flush.
+
+    `due_at`: when it was to start, where that is not its nominal instant; `deferred_by` the calendar that put it off.
+    """
 
     request: RunRequest
     trigger_id: int | None
     nominal: Micros | None
     catch_up: bool = False
     waits_for_overlap: bool = False
+    due_at: Micros | None = None
+    deferred_by: str | None = None
     run_id: int = 0
 
 
@@ -60,6 +70,7 @@ class Launch:
         public_ids = tx.new_public_ids(count)
         cap, used = tx.driver.execute(_PLAN.limit).fetchone()
         free_runs, free_slots = max(0, cap - used), self.slots
+        short_way = owner is not None and not limits.any_on_targets(tx)
         runs, states, work = [], [], []
         targets: list[tuple[object, ...]] = []
         target_id = tx.take_ids("run_target", sum(len(d.request.members) for d in self.drafts))
@@ -67,39 +78,42 @@ class Launch:
         for run_id, public_id, draft in zip(range(first_run, first_run + count), public_ids, self.drafts, strict=True):
             request, draft.run_id = draft.request, run_id
             total = len(request.members)
-            due_at = at if draft.nominal is None else draft.nominal
+            due_at = draft.due_at or draft.nominal or at
             waiting_for = "overlap" if draft.waits_for_overlap else "slot" if free_runs <= 0 else None
             state, started_at = RunState.WAITING, None
             if waiting_for is None:
                 free_runs -= 1
                 admitted += 1
-                claim = min(total, request.targets_at_once, free_slots) if owner is not None else 0
+                rules = request.fan_out
+                claim = min(total, request.targets_at_once, free_slots) if short_way and rules is None else 0
                 free_slots -= claim
                 state, started_at = (RunState.RUNNING, at) if claim else (RunState.QUEUED, None)
-                for place, member in enumerate(request.members):
-                    taken = place < claim
+                for place, member in enumerate(request.members[:claim]):
                     targets.append(
-                        (target_id, run_id, member.host, member.host_version_id, member.connector,
-                         TargetState.RUNNING if taken else TargetState.QUEUED, request.priority,
-                         owner if taken else None, 1 if taken else 0, at if taken else None)
+                        (target_id + place, run_id, *member, TargetState.RUNNING, request.priority, 0, owner, 1, at)
+                    )
+                    work.append(
+                        Assignment(
+                            target_id=target_id + place, run_id=run_id, run_public=public_id, job_id=request.job_id,
+                            title=request.title, kind=request.kind, plan_id=request.plan_id, total=total,
+                            host=member.host, host_version_id=member.host_version_id, connector=member.connector,
+                            fence=1, cursor=0, attempt_id=0, number=1, due_at=due_at, run_started_at=at,
+                            run_timeout=request.run_timeout,
+                        )
                     )  # fmt: skip
-                    if taken:
-                        work.append(
-                            Assignment(
-                                target_id=target_id, run_id=run_id, run_public=public_id, job_id=request.job_id,
-                                title=request.title, kind=request.kind, plan_id=request.plan_id, total=total,
-                                host=member.host, host_version_id=member.host_version_id, connector=member.connector,
-                                fence=1, cursor=0, attempt_id=0, number=1, due_at=due_at, run_started_at=at,
-                                run_timeout=request.run_timeout,
-                            )
-                        )  # fmt: skip
-                    target_id += 1
+                if claim < total:
+                    left = request.members[claim:]
+                    targets += queued_rows(target_id + claim, run_id, left, request.priority, rules)
+                target_id += total
             runs.append(
                 (run_id, public_id, request.job_id, request.job_version_id, request.title, draft.trigger_id,
                  draft.nominal, request.key, request.kind, draft.catch_up, state, waiting_for, request.priority,
                  request.plan_id, request.target_set_id, total, total, request.targets_at_once, request.run_timeout,
-                 request.principal, request.rerun_of, at, due_at, None if waiting_for else at, started_at)
+                 request.principal, request.rerun_of, at, due_at, None if waiting_for else at, started_at,
+                 draft.deferred_by)
             )  # fmt: skip
+            if request.fan_out is not None:
+                fanout.insert(tx, run_id, request.fan_out, total)
             if request.job_id is not None:
                 states.append((run_id, state, request.kind, started_at, request.job_id))
         driver = tx.driver
@@ -111,6 +125,18 @@ class Launch:
             driver.execute(_PLAN.use_limit, (admitted,))
         self.left_waiting = admitted < count or len(work) < len(targets)
         return list(range(first_run, first_run + count)), work
+
+
+def queued_rows(
+    first: int, run_id: int, members: Sequence[Member], priority: int, rules: FanOut | None
+) -> list[tuple[object, ...]]:
+    """Rows for `_START.target`, with ids from `first`, of targets that nobody has claimed. With rules, `members` are
+    all there are: batches are counted from the first."""
+    batches = repeat(0) if rules is None else rules.batch_numbers(len(members))
+    return [
+        (target_id, run_id, *member, TargetState.QUEUED, priority, batch, None, 0, None)
+        for target_id, (member, batch) in enumerate(zip(members, batches, strict=False), start=first)
+    ]
 
 
 def write_intents(tx: Tx, work: list[Assignment]) -> None:

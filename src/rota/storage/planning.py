@@ -5,25 +5,30 @@ All rules come from `domain.policy`; this module puts their answers into rows. O
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from rota.domain.calendars import NO_RULES, Rules, verdict_at
 from rota.domain.instant import Micros
 from rota.domain.policy import Missed, on_overlap
 from rota.domain.reasons import Reason
+from rota.domain.reckoning import MAX_INSTANTS_AT_ONCE, Course, Pending, Refused, Start, reckon
+from rota.domain.spreading import Spreading
+from rota.domain.trigger.spec import ContinuousTrigger
 from rota.domain.trigger.timetable import Timetable
 from rota.ports import RunRequest, Tx
 from rota.storage.counters import current
+from rota.storage.events import LOOK_AGAIN, Event, high_water_of, ready_at, refused_until
 from rota.storage.finishing import CancelOrder, cancel_runs_of
 from rota.storage.launching import Draft, Launch
 from rota.storage.ledger import record_span
+from rota.storage.quota import count_runs, runs_left
 from rota.storage.statements import Statements
+from rota.storage.windows import EMPTY_BOOK, NOBODY, Book, Subject, load_book
 from rota.storage.work import Assignment
 
 _PLAN = Statements("plan")
-# A grace of a day on a one-second interval would be 86,400 runs in one transaction; the rest comes with the next batch.
-MAX_INSTANTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,17 @@ class Card:
     missed: Missed
     grace: Micros
     refusal: tuple[Reason, str | None] | None = None
+    max_runs: int | None = None
+    event: Event | None = None  # what it is due upon, where `timetable` has no instants
+    spreading: Spreading | None = None
+    subject: Subject = NOBODY
+
+    # Whether the timetable alone says when it starts: no calendar or window of its own, no spread, no count.
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        apart = self.event or self.max_runs or self.spreading or self.subject.names_rules
+        object.__setattr__(self, "is_plain", not apart)
 
     def is_current(self, generation: int, inventory: int, library: int) -> bool:
         return (
@@ -59,17 +75,7 @@ class Planned:
     cancels: list[CancelOrder] = field(default_factory=list)
     next_fire: Micros | None = None
     left_waiting: bool = False  # runs or targets were made that nobody has claimed yet
-
-
-class _Refusal(NamedTuple):
-    """A ledger row in the making."""
-
-    reason: Reason
-    first: Micros
-    last: Micros
-    times: int
-    blocked_by: int | None
-    message: str | None
+    continuous: bool = False  # a continuous trigger was among them: it goes on when its run ends
 
 
 class _Blocked(NamedTuple):
@@ -83,12 +89,14 @@ class _Blocked(NamedTuple):
 
 @dataclass(slots=True)
 class _Batch:
-    """What one call has decided so far. `drafted`: the drafts of each job."""
+    """What one call has decided so far. `drafted`: the drafts of each job; `left`: what `max_runs` left it before."""
 
     outcome: Planned
     launch: Launch
     drafted: dict[int, list[Draft]] = field(default_factory=dict)
     blocked: list[_Blocked] = field(default_factory=list)
+    left: dict[int, int] = field(default_factory=dict)
+    book: Book = EMPTY_BOOK
 
     def draft(self, job_id: int, draft: Draft) -> None:
         self.launch.drafts.append(draft)
@@ -111,6 +119,18 @@ class _Due(NamedTuple):
     job_id: int
     unfinished: int
     last_run: int | None
+    fire_at: Micros
+    deferred_by: str | None
+
+
+class _Advance(NamedTuple):
+    """What the `due` row of a trigger off the common path says next."""
+
+    nominal: Micros | None
+    fire_at: Micros | None
+    high_water: Micros
+    deferred_by: str | None
+    trigger_id: int
 
 
 def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None, slots: int) -> Planned:
@@ -124,101 +144,141 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
     launch = Launch(tx, owner, slots)
     batch = _Batch(outcome, launch)
     advances: list[tuple[Micros | None, Micros | None, Micros, int]] = []
+    apart: list[_Advance] = []
     drafted, drafts = batch.drafted, launch.drafts
     nexts: dict[tuple[int, Micros], Micros | None] = {}  # a herd shares few timetables: ask each once per instant
-    for row in driver.execute(_PLAN.due, (at, limit)).fetchall():
-        trigger_id, nominal, generation, job_id, unfinished, _ = row
+    rows = driver.execute(_PLAN.due, (at, limit)).fetchall()
+    if rows:
+        batch.book = load_book(tx, since=_Due._make(rows[0]).fire_at)
+    is_free = not batch.book
+    for row in rows:
+        trigger_id, nominal, generation, job_id, unfinished, _, _, deferred_by = row
         card = cards.get(trigger_id)
         if card is None or not card.is_current(generation, inventory, library):
             outcome.missing.append(trigger_id)
             continue
         outcome.handled += 1
-        timetable, cutoff = card.timetable, at - card.grace
-        if nominal >= cutoff:
+        timetable = card.timetable
+        if is_free and deferred_by is None and card.is_plain and nominal >= at - card.grace:
             key = (id(timetable), nominal)
             following = nexts[key] if key in nexts else nexts.setdefault(key, timetable.next(nominal))
             if following is None or following > at:  # the common case: one instant, on time
                 if unfinished or job_id in drafted or card.refusal is not None:
-                    _decide(batch, card, _Due._make(row), [nominal])
+                    _decide(batch, card, _Due._make(row), Start(nominal, nominal))
                 else:
                     draft = Draft(card.request, trigger_id, nominal)
                     drafts.append(draft)
                     drafted[job_id] = [draft]
                 advances.append((following, following, nominal, trigger_id))
                 continue
-        high_water, following = _catch_up(batch, card, _Due._make(row), cutoff)
-        advances.append((following, following, high_water, trigger_id))
+        apart.append(_settle_apart(batch, card, _Due._make(row)))
     _, outcome.work = launch.flush()
     outcome.left_waiting = launch.left_waiting
     for blocked in batch.blocked:
-        instant = blocked.instant
-        refusal = _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, None)
-        _refuse(tx, blocked.card, blocked.trigger_id, refusal)
+        instant, request = blocked.instant, blocked.card.request
+        record_refusal(
+            tx, request, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, None
+        )
     driver.executemany(_PLAN.advance, advances)
+    driver.executemany(_PLAN.advance_deferred, apart)
+    for job_id in batch.left:
+        count_runs(tx, job_id, len(drafted.get(job_id, ())))
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
 
 
-def _catch_up(batch: _Batch, card: Card, due: _Due, cutoff: Micros) -> tuple[Micros, Micros | None]:
-    """Settle a trigger that has missed instants, or several within grace. Returns (high water, next instant)."""
-    tx, timetable, nominal = batch.launch.tx, card.timetable, due.nominal
-    instants: list[Micros] = []
-    instant: Micros | None = nominal
-    high_water = nominal
-    if nominal < cutoff:
-        last_missed = timetable.last_at_or_before(cutoff - 1, nominal) or nominal
-        count = 1 + timetable.count(nominal, last_missed)
-        high_water, instant = last_missed, timetable.next(last_missed)
-        last: Micros | None = last_missed
-        word = None
-        if card.missed is Missed.RUN_ONCE:
-            word = "a newer one was still in time"
-            if instant is None or instant > tx.at:  # the newest one runs, late and marked so
-                word = "the newest of them was caught up"
-                last, count = timetable.prev(last_missed), count - 1
-                _decide(batch, card, due, [last_missed], catch_up=True)
-        if count:
-            _refuse(tx, card, due.trigger_id, _Refusal(Reason.MISSED, nominal, last or nominal, count, None, word))
-    while instant is not None and instant <= tx.at and len(instants) < MAX_INSTANTS_AT_ONCE:
-        instants.append(instant)
-        high_water, instant = instant, timetable.next(instant)
-    _decide(batch, card, due, instants)
-    return high_water, instant
+def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
+    """Settle what is off the common path: late, moved, held or counted triggers, and those without a timetable."""
+    if card.max_runs is not None and due.job_id not in batch.left:
+        batch.left[due.job_id] = runs_left(batch.launch.tx, due.job_id, card.max_runs) or 0
+    rules = batch.book.rules_for(card.subject) if batch.book or card.subject.names_rules else NO_RULES
+    if card.event is not None:
+        return _settle_event(batch, card, card.event, due, rules)
+    course = Course(card.timetable, card.spreading, rules)
+    pending = Pending(due.nominal, due.fire_at, due.deferred_by)
+    reckoning = reckon(course, pending, now=batch.outcome.at, grace=card.grace, missed=card.missed)
+    for outcome in reckoning.outcomes:
+        if isinstance(outcome, Start):
+            _decide(batch, card, due, outcome)
+        else:
+            _write_down(batch.launch.tx, card, due.trigger_id, outcome)
+    following = (None, None, None) if reckoning.next is None else reckoning.next
+    nominal, fire_at, deferred_by = following
+    return _Advance(nominal, fire_at, reckoning.high_water, deferred_by, due.trigger_id)
 
 
-def _decide(batch: _Batch, card: Card, due: _Due, instants: Sequence[Micros], *, catch_up: bool = False) -> None:
-    """Put each instant through the overlap policy: a draft, or a refusal in the ledger."""
-    request, job_id, tx = card.request, due.job_id, batch.launch.tx
+def _settle_event(batch: _Batch, card: Card, event: Event, due: _Due, rules: Rules) -> _Advance:
+    """Settle an event that is due, or a continuous trigger that is looked at.
+
+    It is never missed: what counts is that it happened, not when the planner came to it. While something holds it, a
+    continuous trigger has no occurrence: one comes about when it may start.
+    """
+    tx, at, rule, trigger_id = batch.launch.tx, batch.outcome.at, event.rule, due.trigger_id
+    high_water, opens_at = high_water_of(tx, trigger_id), event.opens_at(at)
+    instant = max(at, high_water + 1)  # its name: later than every one before, whatever was done to the clock
+    verdict = verdict_at(at, rules)
+    if not isinstance(rule, ContinuousTrigger):
+        if opens_at == at and verdict.reason is not None:
+            _write_down(tx, card, trigger_id, Refused(verdict.reason, instant, instant, 1, verdict.by))
+        elif opens_at == at and verdict.deferred_to is not None:
+            return _Advance(instant, verdict.deferred_to, high_water, verdict.by, trigger_id)
+        elif opens_at == at:
+            _decide(batch, card, due, Start(instant, instant, deferred_by=due.deferred_by))
+        return _Advance(None, None, instant, None, trigger_id)
+    batch.outcome.continuous = True
+    if opens_at is None:
+        return _Advance(None, None, high_water, None, trigger_id)
+    if due.unfinished or due.job_id in batch.drafted:
+        return _Advance(None, at + LOOK_AGAIN, high_water, None, trigger_id)
+    ready = max(opens_at, ready_at(tx, due.job_id, rule))
+    if card.refusal is not None:
+        ready = max(ready, refused_until(tx, due.job_id, trigger_id, rule))
+    if ready > at:
+        return _Advance(ready, ready, high_water, None, trigger_id)
+    if verdict.by is not None:
+        return _Advance(None, min(verdict.until, at + LOOK_AGAIN), high_water, None, trigger_id)
+    _decide(batch, card, due, Start(instant, instant))
+    return _Advance(None, at + LOOK_AGAIN, instant, None, trigger_id)
+
+
+def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
+    """Put a start through the overlap policy: a draft, or a refusal in the ledger."""
+    request, job_id, tx, instant = card.request, due.job_id, batch.launch.tx, start.nominal
     assert request.overlap is not None  # jobs always have one
-    for instant in instants:
-        if card.refusal is not None:
-            reason, message = card.refusal
-            record_refusal(tx, request, due.trigger_id, reason, instant, instant, 1, None, message,
-                           before=card.timetable.prev(instant))  # fmt: skip
-            continue
-        drafted = batch.drafted.get(job_id, [])
-        match on_overlap(request.overlap, due.unfinished + len(drafted)):
-            case "skip" if drafted:
-                batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
-            case "skip":
-                refusal = _Refusal(Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, None)
-                _refuse(tx, card, due.trigger_id, refusal)
-            case "replace":
-                for older in batch.drop(job_id):  # it would have been replaced before it could start
-                    assert older.nominal is not None  # the planner's drafts have one
-                    record_refusal(tx, older.request, older.trigger_id, Reason.OVERLAP_REPLACED, older.nominal,
-                                   older.nominal, 1, None, None)  # fmt: skip
-                if due.unfinished:
-                    batch.outcome.cancels += cancel_runs_of(tx, job_id, Reason.OVERLAP_REPLACED)
-                waits = due.unfinished > 0
-                batch.draft(job_id, Draft(request, due.trigger_id, instant, catch_up, waits_for_overlap=waits))
-            case "start":
-                batch.draft(job_id, Draft(request, due.trigger_id, instant, catch_up))
+    if len(batch.drafted.get(job_id, ())) >= batch.left.get(job_id, MAX_INSTANTS_AT_ONCE + 1):
+        return  # `max_runs` is reached: nothing is due any more
+    if card.refusal is not None:
+        reason, message = card.refusal
+        _write_down(tx, card, due.trigger_id, Refused(reason, instant, instant, 1, message))
+        return
+    draft = Draft(
+        request, due.trigger_id, instant, start.catch_up, deferred_by=start.deferred_by,
+        due_at=None if start.catch_up else start.due_at,
+    )  # fmt: skip
+    drafted = batch.drafted.get(job_id, [])
+    match on_overlap(request.overlap, due.unfinished + len(drafted)):
+        case "skip" if drafted:
+            batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
+        case "skip":
+            record_refusal(tx, request, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, None)
+        case "replace":
+            for older in batch.drop(job_id):  # it would have been replaced before it could start
+                assert older.nominal is not None  # the planner's drafts have one
+                record_refusal(tx, older.request, older.trigger_id, Reason.OVERLAP_REPLACED, older.nominal,
+                               older.nominal, 1, None, None)  # fmt: skip
+            if due.unfinished:
+                batch.outcome.cancels += cancel_runs_of(tx, job_id, Reason.OVERLAP_REPLACED)
+            draft.waits_for_overlap = due.unfinished > 0
+            batch.draft(job_id, draft)
+        case "start":
+            batch.draft(job_id, draft)
 
 
-def _refuse(tx: Tx, card: Card, trigger_id: int, refusal: _Refusal) -> None:
-    record_refusal(tx, card.request, trigger_id, refusal.reason, refusal.first, refusal.last, refusal.times,
-                   refusal.blocked_by, refusal.message)  # fmt: skip
+def _write_down(tx: Tx, card: Card, trigger_id: int, refused: Refused) -> None:
+    """The ledger row of instants that come to nothing. What was missed is a span of its own; else spans grow."""
+    before = None if refused.reason is Reason.MISSED else card.timetable.prev(refused.first)
+    record_refusal(tx, card.request, trigger_id, refused.reason, refused.first, refused.last, refused.occurrences, None,
+                   refused.message, before=before)  # fmt: skip
 
 
 def record_refusal(
@@ -229,7 +289,7 @@ def record_refusal(
     run, or by the instant right after the last one (that is `before`), refused for the same reason."""
     if trigger_id is not None and (blocked_by is not None or before is not None):
         same = (request.job_id, trigger_id, reason, blocked_by, message, before)
-        if tx.driver.execute(_PLAN.ledger_again, (last, tx.at, *same)).rowcount:
+        if tx.driver.execute(_PLAN.ledger_again, (last, count, tx.at, *same)).rowcount:
             return
     assert request.job_id is not None  # only jobs have policies that refuse
     record_span(

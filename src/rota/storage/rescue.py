@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rota.domain.fanout import OnOffline
 from rota.domain.reasons import Reason
 from rota.ports import Tx
 from rota.storage.statements import Statements
@@ -47,7 +48,8 @@ def take_over(tx: Tx, dead: str, owner: str) -> list[Rescued]:
     """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke."""
     rescued = []
     for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
-         _at_once, run_timeout, due_at, started_at, cancel, attempt_id, last_number) in tx.driver.execute(
+         _at_once, run_timeout, due_at, started_at, cancel, attempt_id, last_number, changed,
+         on_offline) in tx.driver.execute(
         _RESCUE.held, (dead,)
     ).fetchall():  # fmt: skip
         if not tx.driver.execute(_RESCUE.take_over, (owner, target_id, fence)).rowcount:
@@ -60,6 +62,8 @@ def take_over(tx: Tx, dead: str, owner: str) -> list[Rescued]:
             plan_id=plan_id, total=total, host=host, host_version_id=version_id, connector=connector, fence=fence + 1,
             cursor=cursor, attempt_id=attempt_id or 0, number=number, due_at=due_at,
             run_started_at=started_at or tx.at, run_timeout=run_timeout,
+            changed=None if changed is None else bool(changed),
+            on_offline=None if on_offline is None else OnOffline(on_offline),
         )  # fmt: skip
         rescued.append(Rescued(work, attempt_id is not None, Reason(cancel) if cancel else None))
     return rescued

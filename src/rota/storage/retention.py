@@ -29,7 +29,7 @@ def delete_old_runs(tx: Tx, *, before: Micros, limit: int = 500) -> list[int]:
     ]
     rows = [(run_id,) for run_id in ids]
     driver.executemany("DELETE FROM attempt WHERE run_target_id IN (SELECT id FROM run_target WHERE run_id = ?)", rows)
-    for table in ("run_target", "outbox", "idempotency_key"):
+    for table in ("run_target", "run_fanout", "outbox", "idempotency_key"):
         driver.executemany(f"DELETE FROM {table} WHERE run_id = ?", rows)  # noqa: S608  # table names of our own
     driver.executemany("DELETE FROM run WHERE id = ?", rows)
     return ids

@@ -12,6 +12,8 @@ from rota.domain.errors import NotFound
 from rota.domain.ids import Kind
 from rota.domain.instant import Micros
 from rota.domain.plan import plan_digest
+from rota.domain.reasons import Reason
+from rota.domain.states import TargetState
 from rota.ports import Tx
 from rota.storage import tables
 from rota.storage.references import find_by_id
@@ -48,6 +50,7 @@ class RunRow(NamedTuple):
     finished_at: Micros | None
     cancel_requested_at: Micros | None
     cancel_reason: str | None
+    deferred_by: str | None
     job_name: str | None
     job_public_id: str | None
     job_version: int | None
@@ -68,19 +71,28 @@ class AttemptRow(NamedTuple):
     changed: bool | None
     registered: str | None
     output_bytes: int | None
+    evidence: str | None
     started_at: Micros | None
     finished_at: Micros | None
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """A run target with its attempts, in the order they were made."""
+    """A run target with its attempts, in the order they were made.
+
+    `held_by`: the run (its id's 16 hex digits) that has the host's lock, and its title, for a target locked out.
+    """
 
     id: int
     host: str
     state: str
     reason: str | None
     message: str | None
+    batch: int
+    waiting_for: str | None
+    not_before: Micros | None
+    held_by: str | None
+    held_by_title: str | None
     cursor: int
     changed: bool | None
     owner: str | None
@@ -189,24 +201,36 @@ def targets_by_state(tx: Tx, run_ids: Iterable[int]) -> dict[int, dict[str, int]
     return counts
 
 
-def targets_of(tx: Tx, run_id: int) -> list[TargetRow]:
-    """The run's targets in the order of its target set, each with its attempts."""
+def targets_of(tx: Tx, run_id: int, *, since: Micros | None = None) -> list[TargetRow]:
+    """The run's targets in the order of its target set, each with its attempts.
+
+    `since`: only those that may have changed after that instant, so that a watcher of ten thousand reads a few.
+    """
     target, attempt = tables.run_target.c, tables.attempt.c
+    lock, holder = tables.host_lock, tables.run.alias("holder")
+    wanted = [target.run_id == run_id]
+    if since is not None:
+        at_work = (target.state != TargetState.QUEUED) & target.finished_at.is_(None)
+        wanted.append(at_work | target.waiting_for.is_not(None) | (target.finished_at >= since))
     attempts: dict[int, list[AttemptRow]] = {}
     columns = [attempt[name] for name in AttemptRow._fields]
     for row in tx.execute(
         select(*columns)
         .join(tables.run_target, target.id == attempt.run_target_id)
-        .where(target.run_id == run_id)
+        .where(*wanted)
         .order_by(attempt.id)
     ):
         attempts.setdefault(row.run_target_id, []).append(AttemptRow._make(row))
     found = tx.execute(
         select(
-            target.id, target.host, target.state, target.reason, target.message, target.cursor, target.changed,
-            target.owner, target.lost_since, target.started_at, target.finished_at,
+            target.id, target.host, target.state, target.reason, target.message, target.batch, target.waiting_for,
+            target.not_before, holder.c.public_id.label("held_by"), holder.c.title.label("held_by_title"),
+            target.cursor, target.changed, target.owner, target.lost_since, target.started_at, target.finished_at,
         )
-        .where(target.run_id == run_id)
+        .select_from(tables.run_target)
+        .outerjoin(lock, (target.reason == Reason.HOST_LOCKED) & (lock.c.host == target.host))
+        .outerjoin(holder, holder.c.id == lock.c.run_id)
+        .where(*wanted)
         .order_by(target.id)
     )  # fmt: skip
     return [TargetRow(**row, attempts=tuple(attempts.get(row["id"], ()))) for row in found.mappings()]

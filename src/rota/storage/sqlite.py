@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
+SCHEMA_VERSION = 3  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
 READERS = 3
 BUSY_SECONDS = 10.0  # how long a write waits for another process's
 _PRAGMAS = """

@@ -129,14 +129,37 @@ trigger = Table(
     UniqueConstraint("job_id", "name"),
 )
 
+# Triggers that are due when something happens, rather than by a timetable: found at a daemon's start, and when runs end.
+Index("ix_trigger_event", trigger.c.id, **_where("kind = 'continuous' OR kind = 'on_start'"))
+
+# Runs that the clock triggers of a job have made, for jobs with `max_runs` only.
+run_quota = Table(
+    "run_quota",
+    metadata,
+    Column("job_id", Id, ForeignKey("job.id"), primary_key=True, autoincrement=False),
+    Column("made", Integer, nullable=False),
+    Column("most", Integer, nullable=False),
+)
+
+# Which release of the time zone database the due instants were computed with, from when on. What was planned at an
+# instant was computed with the newest row that is not later: so it is known for every run at no cost to any.
+zone_data = Table(
+    "zone_data",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("since", Micros, nullable=False),
+)
+
 due = Table(
     "due",
     metadata,
     Column("trigger_id", Id, ForeignKey("trigger.id"), primary_key=True, autoincrement=False),
-    Column("nominal", Micros),  # the next instant the timetable names; NULL = none, or disabled
-    Column("fire_at", Micros),  # when to plan it (nominal plus any spread)
+    Column("nominal", Micros),  # the next instant the timetable names; NULL = none (yet), or disabled
+    Column("fire_at", Micros),  # when to plan it (nominal plus any spread); a continuous trigger: when to look at it
     Column("high_water", Micros, nullable=False),  # no instant at or before this is ever planned again
     Column("generation", Integer, nullable=False),  # grows with every edit of the job
+    Column("deferred_by", Text),  # the calendar that put it off until `fire_at`; NULL = it is due as its job says
 )
 Index("ix_due_fire_at", due.c.fire_at, **_where("fire_at IS NOT NULL"))
 
@@ -154,7 +177,7 @@ target_set = Table(
     Column("id", Id, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
     Column("size", Integer, nullable=False),
-    Column("members", Text, nullable=False),  # JSON [[host name, host_version id or null, connector], …]
+    Column("members", Text, nullable=False),  # JSON [[host name, host_version id or null, connector, site or null], …]
 )
 
 run = Table(
@@ -191,6 +214,7 @@ run = Table(
     Column("finished_at", Micros),
     Column("cancel_requested_at", Micros),
     Column("cancel_reason", Text),
+    Column("deferred_by", Text),  # the calendar that put it off from `nominal` to `due_at`
     _one_of("state", RunState),
     _finished_with(UNFINISHED_RUN),
 )
@@ -208,10 +232,14 @@ run_target = Table(
     Column("host", Text, nullable=False),  # name, or @controller
     Column("host_version_id", Id),
     Column("connector", Text, nullable=False),
+    Column("site", Text),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("message", Text),
     Column("priority", Integer, nullable=False),
+    Column("batch", Integer, nullable=False, server_default="0"),  # from 1; 0 = its run has no batches
+    Column("not_before", Micros),  # while parked: when it is looked at again; NULL = when the host's lock is released
+    Column("waiting_for", Text),  # while queued: what it is parked for (retry, host); NULL = it may be claimed
     Column("owner", Text),  # who claimed it (own_…)
     Column("fence", Integer, nullable=False),
     Column("lease_until", Micros),  # judged for remote workers only; NULL for owners on this machine
@@ -224,8 +252,52 @@ run_target = Table(
     _finished_with(UNFINISHED_TARGET),
 )
 Index("ix_run_target_run", run_target.c.run_id)
-Index("ix_run_target_queued", run_target.c.priority.desc(), run_target.c.id, **_where("state = 'queued'"))
+# Those that may be claimed. `site` is in it so that the thousands behind a full site are passed over cheaply.
+Index(
+    "ix_run_target_queued",
+    run_target.c.priority.desc(),
+    run_target.c.id,
+    run_target.c.site,
+    **_where("state = 'queued' AND waiting_for IS NULL"),
+)
+Index("ix_run_target_parked", run_target.c.not_before, **_where("state = 'queued' AND waiting_for IS NOT NULL"))
+Index("ix_run_target_locked_out", run_target.c.host, **_where("state = 'queued' AND reason = 'host_locked'"))
 Index("ix_run_target_held", run_target.c.owner, **_where("state = 'running'"))
+Index("ix_run_target_at_work", run_target.c.run_id, run_target.c.site, **_where("state = 'running'"))
+Index(
+    "ix_run_target_open_batch", run_target.c.run_id, run_target.c.batch, **_where("batch > 0 AND finished_at IS NULL")
+)
+Index("ix_run_target_unknown", run_target.c.host, **_where("state = 'unknown'"))
+
+# How a run spreads over its hosts, where it says anything beyond `targets_at_once`. Most runs have no row here.
+run_fanout = Table(
+    "run_fanout",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("rules", Text, nullable=False),  # JSON: domain.fanout.FanOut as it was said
+    Column("on_offline", Text, nullable=False),  # fail, skip, wait
+    Column("lock_hosts", Boolean, nullable=False),
+    Column("spacing", Micros),  # least time between two starts (throttle)
+    Column("last_batch", Integer, nullable=False),  # how many batches there are; 0 = none
+    Column("batch_pause", Micros, nullable=False),
+    Column("max_fail", Integer),  # with more bad targets than this, the rest is not started
+    # what has become of it
+    Column("open_batch", Integer, nullable=False),  # targets of this batch and of those before it may be claimed
+    Column("next_start_at", Micros),  # no target starts before this: throttle, or the pause between two batches
+    Column("bad", Integer, nullable=False),  # targets that ended badly so far
+)
+
+Index("ix_run_fanout_next_start_at", run_fanout.c.next_start_at, **_where("next_start_at IS NOT NULL"))
+
+# Who holds a host, for runs that want it to themselves.
+host_lock = Table(
+    "host_lock",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("run_target_id", Id, nullable=False, unique=True),
+    Column("at", Micros, nullable=False),
+)
 
 attempt = Table(
     "attempt",
@@ -242,6 +314,7 @@ attempt = Table(
     Column("changed", Boolean),
     Column("registered", Text),  # JSON, only where the step registers
     Column("output_bytes", Id),
+    Column("evidence", Text),  # what was learnt after it had ended `unknown`; moves nothing
     Column("intended_at", Micros, nullable=False),  # committed before anything is started
     Column("started_at", Micros),  # the worker's clock when the order left
     Column("finished_at", Micros),
@@ -282,9 +355,9 @@ Index("ix_outbox_open", outbox.c.id, **_where("delivered_at IS NULL"))
 run_limit = Table(
     "run_limit",
     metadata,
-    Column("key", Text, primary_key=True),  # 'runs': max_concurrent_schedules over all jobs
+    Column("key", Text, primary_key=True),  # 'runs': max_concurrent_schedules over all jobs; 'targets'; 'site:NAME'
     Column("cap", Integer, nullable=False),
-    Column("used", Integer, nullable=False),
+    Column("used", Integer, nullable=False),  # of 'runs'; targets at work are counted where they are claimed
 )
 
 owner = Table(
@@ -314,7 +387,7 @@ host_version = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("host_id", Id, nullable=False),
-    Column("spec", Text, nullable=False),  # JSON: connector address os tags vars site
+    Column("spec", Text, nullable=False),  # JSON: the facts of domain.inventory.Host
     Column("created_at", Micros, nullable=False),
 )
 
@@ -323,6 +396,8 @@ host_group = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("selector", Text),  # a dynamic group: a saved selector; NULL = its members are rows of group_member
 )
 
 group_member = Table(
@@ -354,6 +429,36 @@ library_name = Table(
     Column("source", Text, nullable=False),  # file:backup.yaml, import
     Column("updated_at", Micros, nullable=False),
     UniqueConstraint("kind", "name"),
+)
+
+# When things may start. Whom a calendar concerns by itself stands in its spec; jobs name theirs in their versions.
+calendar = Table(
+    "calendar",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("spec", Text, nullable=False),  # JSON: domain.calendar_spec.CalendarSpec
+    Column("created_at", Micros, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),  # all, tag, job
+    Column("key", Text, nullable=False),  # `k` or `k=v`; the job's name at that time; empty for all
+    Column("job_id", Id),
+    Column("since", Micros, nullable=False),
+    Column("until", Micros),  # NULL = until somebody resumes
+    Column("reason", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("ended_at", Micros),  # resumed before its time was over
+    Column("ended_by", Text),
 )
 
 audit = Table(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from rota.domain.fanout import OnOffline
 from rota.domain.instant import Micros
 from rota.domain.reasons import Reason
 from rota.domain.states import AttemptState, TargetState
@@ -35,6 +37,11 @@ class Assignment:
     run_started_at: Micros
     run_timeout: Micros
     changed: bool | None = None  # whether any step so far changed something
+    on_offline: OnOffline | None = None  # None: the run has no fan-out rules (`run_fanout`)
+
+    @property
+    def has_rules(self) -> bool:
+        return self.on_offline is not None
 
 
 # AttemptEnd and Report are not `frozen`: one of each is made for every attempt, and freezing triples what that costs.
@@ -61,14 +68,35 @@ class TargetEnd:
     message: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """The target waits for a retry or for its host, held by nobody.
+
+    `has_begun` False: its host was away before the first step, so its lock on the host is given back. A report without
+    an `attempt` takes the open one back: nothing of it was started.
+    """
+
+    until: Micros
+    waiting_for: Literal["retry", "host"]
+    reason: Reason | None
+    message: str | None
+    has_begun: bool = True
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """One attempt is over. Then either the target is (`end`), or it goes on with another attempt (`then`)."""
+    """One attempt is over. Then the target is too (`end`), goes on with another attempt (`then`), or waits (`park`)."""
 
     work: Assignment
     attempt: AttemptEnd | None  # None: there was no attempt to end (the target ends before its first one)
     end: TargetEnd | None = None
     then: tuple[int, int] | None = None  # (step index, attempt number) of the next intent
+    park: Park | None = None
+
+
+def token_of(attempt_id: int) -> str:
+    """What names an attempt to keepers and hosts for ever: attempt ids are never used twice."""
+    return f"att-{attempt_id}"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rota.domain.job import JobSpec, NamedTrigger, canonical
 from rota.domain.step import Json
-from rota.domain.trigger.spec import ManualTrigger, short_form, to_dict
+from rota.domain.trigger.spec import ZonedTrigger, short_form, to_dict
 from rota.usecases import shapes
 from rota.usecases.resources import action_short
 
@@ -45,7 +45,7 @@ def _rules(triggers: Sequence[NamedTrigger]) -> str:
 
 
 def _zones(triggers: Sequence[NamedTrigger]) -> str | None:
-    zones = dict.fromkeys(named.rule.zone for named in triggers if not isinstance(named.rule, ManualTrigger))
+    zones = dict.fromkeys(named.rule.zone for named in triggers if isinstance(named.rule, ZonedTrigger))
     return ", ".join(zones) or None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rota.domain.instant import Micros
 from rota.domain.job import DEFAULT_TARGETS_AT_ONCE
-from rota.ports import Events, Launcher, OutputReader, Store
+from rota.ports import Events, Launcher, OutputReader, Reach, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,4 +43,5 @@ class Context:
     events: Events
     info: InstanceInfo
     targets_at_once: int = DEFAULT_TARGETS_AT_ONCE  # for jobs that do not say
+    reach: Mapping[str, Reach] = field(default_factory=dict)  # by connector; this machine itself needs none
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -6,17 +6,24 @@ A draft is of a new job or of changes to one: what is `UNSET` takes the default,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from rota.actions.do import parse_do
-from rota.domain.errors import FieldError, InvalidInput
-from rota.domain.instant import Micros
-from rota.domain.job import JobSpec
+from rota.domain.calendar_spec import CalendarUse, JobWindow, read_use, read_window
+from rota.domain.calendars import OnHit
+from rota.domain.errors import FieldError, InvalidInput, RotaError
+from rota.domain.fanout import read_fan_out
+from rota.domain.instant import Micros, format_rfc3339
+from rota.domain.job import JobSpec, NamedTrigger
 from rota.domain.policy import Missed, Overlap
-from rota.domain.step import Step
-from rota.usecases.triggers import TriggerDraft, in_zone, passed_faults, read_triggers
+from rota.domain.spreading import spreading_faults
+from rota.domain.step import Json, Step
+from rota.domain.trigger.spec import ZonedTrigger
+from rota.domain.trigger.timetable import timetable
+from rota.domain.trigger.when import read_moment
+from rota.usecases.triggers import ReadTriggers, TriggerDraft, in_zone, passed_faults, read_triggers
 
 T = TypeVar("T")
 
@@ -58,6 +65,15 @@ class WorkDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowDraft:
+    """A window of the job's own: `mon-fri 08:00-18:00`, perhaps with `:defer` behind it. Its zone is else the job's."""
+
+    window: str
+    timezone: str | None = None
+    on_hit: OnHit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobDraft:
     """`faults` are those found while the words were read (unknown keys, wrong types): told with all others."""
 
@@ -75,28 +91,57 @@ class JobDraft:
     run_timeout_seconds: float | Unset = UNSET
     targets_at_once: int | Unset = UNSET
     priority: int | Unset = UNSET
+    fan_out: Mapping[str, Json] = field(default_factory=dict)  # what was said of `domain.fanout.FIELDS`
+    start_at: str | Unset | None = UNSET  # a moment, in the job's zone or with an offset; None takes it away
+    end_at: str | Unset | None = UNSET
+    max_runs: int | Unset | None = UNSET
+    tags: Mapping[str, str | None] | Unset = UNSET  # merged; None takes one away
+    spread_seconds: float | Unset = UNSET
+    jitter_seconds: float | Unset = UNSET
+    calendars: Sequence[str] | Unset = UNSET  # `NAME` or `NAME:defer`; they take the place of those before
+    windows: Sequence[WindowDraft] | Unset = UNSET  # likewise
     faults: Sequence[FieldError] = ()
 
 
-def new_spec(draft: JobDraft, *, targets_at_once: int, now: Micros) -> tuple[JobSpec, list[FieldError]]:
-    """The spec of a new job, and everything that is wrong with it by itself. With faults, do not save it."""
+class Drafted(NamedTuple):
+    """A spec, everything that is wrong with it by itself (with faults, do not save it), how words were read."""
+
+    spec: JobSpec
+    faults: list[FieldError]
+    readings: tuple[str, ...]
+
+
+def new_spec(draft: JobDraft, *, targets_at_once: int, now: Micros) -> Drafted:
+    """The spec of a new job."""
     return _apply(draft, JobSpec(name="", targets_at_once=targets_at_once), now=now)
 
 
-def changed_spec(draft: JobDraft, old: JobSpec, *, now: Micros) -> tuple[JobSpec, list[FieldError]]:
-    """`old` with the changes, and everything that is wrong with them."""
+def changed_spec(draft: JobDraft, old: JobSpec, *, now: Micros) -> Drafted:
+    """`old` with the changes."""
     return _apply(draft, old, now=now)
 
 
-def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> tuple[JobSpec, list[FieldError]]:
+def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> Drafted:
     faults = list(draft.faults)
-    triggers = old.triggers
+    triggers, read = old.triggers, ReadTriggers(())
     zone = None if draft.timezone is UNSET else draft.timezone
+    wall = zone or _zone_said(draft.triggers) or _zone(old.triggers)
+    start_at = _bound("start_at", draft.start_at, old.start_at, wall, faults)
+    end_at = _bound("end_at", draft.end_at, old.end_at, wall, faults)
     if draft.triggers is not UNSET:
         if not draft.triggers:
             expected = 'at least one; {"kind": "manual"} for none'
             faults.append(FieldError(field="triggers", message="the list is empty", expected=expected))
-        triggers = read_triggers(draft.triggers, now=now, timezone=zone, before=old.triggers, faults=faults)
+        read = read_triggers(
+            draft.triggers,
+            now=now,
+            begin=start_at,
+            timezone=zone,
+            before=old.triggers,
+            seed=_or(draft.name, old.name),
+            faults=faults,
+        )
+        triggers = read.triggers
     elif zone is not None:
         try:
             triggers = in_zone(old.triggers, zone)
@@ -104,12 +149,8 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> tuple[JobSpec, list
             faults += error.as_faults()
     if triggers != old.triggers:
         faults += passed_faults(triggers, now=now)
-    variables: dict[str, str] = dict(old.variables)
-    for name, value in {}.items() if draft.variables is UNSET else draft.variables.items():
-        if value is None:
-            variables.pop(name, None)
-        else:
-            variables[name] = value
+    fan_out, wrong = read_fan_out(draft.fan_out, old.fan_out)
+    faults += wrong
     spec = replace(
         old,
         name=_or(draft.name, old.name),
@@ -118,18 +159,89 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> tuple[JobSpec, list
         triggers=triggers,
         steps=draft.work.read(faults) if draft.work.is_set else old.steps,
         target=_or(draft.target, old.target),
-        variables=variables,
+        variables=_merged(old.variables, draft.variables),
         overlap=_or(draft.overlap, old.overlap),
         missed=_or(draft.missed, old.missed),
         grace_seconds=_or(draft.grace_seconds, old.grace_seconds),
         run_timeout_seconds=_or(draft.run_timeout_seconds, old.run_timeout_seconds),
         targets_at_once=_or(draft.targets_at_once, old.targets_at_once),
         priority=_or(draft.priority, old.priority),
+        fan_out=fan_out,
+        start_at=read.start_at if draft.start_at is UNSET and read.start_at is not None else start_at,
+        end_at=read.end_at if draft.end_at is UNSET and read.end_at is not None else end_at,
+        max_runs=_or(draft.max_runs, old.max_runs),
+        tags=_merged(old.tags, draft.tags),
+        spread_seconds=_or(draft.spread_seconds, old.spread_seconds),
+        jitter_seconds=_or(draft.jitter_seconds, old.jitter_seconds),
+        calendars=old.calendars if draft.calendars is UNSET else _uses(draft.calendars, faults),
+        windows=old.windows if draft.windows is UNSET else _windows(draft.windows, zone or _zone(triggers), faults),
     )
+    if (spec.spread_seconds, spec.jitter_seconds, triggers) != (old.spread_seconds, old.jitter_seconds, old.triggers):
+        timetables = [timetable(named.rule) for named in triggers]
+        faults += spreading_faults(spec.spread_seconds, spec.jitter_seconds, timetables, now=now)
+    if spec.end_at is not None and spec.end_at != old.end_at and spec.end_at <= now:
+        message, expected = f"{format_rfc3339(spec.end_at)} has passed", f"a time after {format_rfc3339(now)}"
+        faults.append(FieldError(field="end_at", message=message, expected=expected))
     told = {fault.field.partition("[")[0].partition(".")[0] for fault in faults}
     if told & {"do", "playbook"}:
         told.add("steps")  # "nothing to do" would be no news
-    return spec, faults + [fault for fault in spec.faults() if fault.field not in told]
+    return Drafted(spec, faults + [fault for fault in spec.faults() if fault.field not in told], read.readings)
+
+
+def _bound(
+    field: str,
+    text: str | Unset | None,
+    otherwise: Micros | None,
+    zone: str,
+    faults: list[FieldError],
+) -> Micros | None:
+    """When the job begins or ends; a wall-clock time is one of `zone`."""
+    if isinstance(text, Unset) or text is None:
+        return otherwise if isinstance(text, Unset) else None
+    try:
+        return read_moment(text, zone)
+    except InvalidInput as error:
+        faults += error.as_faults(field)
+        return None
+
+
+def _zone_said(drafts: Sequence[TriggerDraft] | Unset) -> str | None:
+    """The zone of the first trigger that says one."""
+    return None if isinstance(drafts, Unset) else next(filter(None, (draft.timezone for draft in drafts)), None)
+
+
+def _zone(triggers: Sequence[NamedTrigger]) -> str:
+    """The zone of the first trigger that has one."""
+    return next((named.rule.zone for named in triggers if isinstance(named.rule, ZonedTrigger)), "UTC")
+
+
+def _merged(old: Mapping[str, str], draft: Mapping[str, str | None] | Unset) -> dict[str, str]:
+    """The old pairs with what the draft sets; its None takes one away."""
+    given = {} if isinstance(draft, Unset) else draft
+    kept = {key: value for key, value in old.items() if given.get(key, value) is not None}
+    return {**kept, **{key: value for key, value in given.items() if value is not None}}
+
+
+def _uses(texts: Sequence[str], faults: list[FieldError]) -> tuple[CalendarUse, ...]:
+    found = []
+    for place, text in enumerate(texts):
+        try:
+            found.append(read_use(text))
+        except InvalidInput as error:
+            faults += error.as_faults(f"calendars[{place}]")
+    return tuple(found)
+
+
+def _windows(drafts: Sequence[WindowDraft], zone: str, faults: list[FieldError]) -> tuple[JobWindow, ...]:
+    found = []
+    for place, draft in enumerate(drafts):
+        try:
+            window = read_window(draft.window, draft.timezone or zone)
+            found.append(window if draft.on_hit is None else replace(window, on_hit=draft.on_hit))
+        except RotaError as error:  # also where the library of holidays is missing
+            fault = InvalidInput(error.happened, expected=error.expected, hint=error.hint)
+            faults += fault.as_faults(f"windows[{place}]")
+    return tuple(found)
 
 
 def _or(value: T | Unset, default: T) -> T:

@@ -1,27 +1,28 @@
-"""Watching one run: a snapshot at once, then each change and all output in order, up to the end.
+"""Watching one run: the whole of it at once, then what changes and all output in order, up to the end.
 
 Nothing polls busily: a watcher sleeps until the run is touched in this process, and looks again after a second in
-case another process carries it out.
+case another process carries it out. A look reads what may have changed, not ten thousand targets that have not.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
 from rota.ports import OutputItem, Tx
 from rota.storage import runs
-from rota.storage.runs import RunRow
-from rota.usecases import shapes
+from rota.storage.runs import RunRow, TargetRow
+from rota.usecases import resources, shapes
 from rota.usecases.context import Context
 from rota.usecases.output import OutputText
 from rota.usecases.runs import detail, subject
 
-PACE_SECONDS = 0.2  # five snapshots a second, however fast the run changes
+PACE_SECONDS = 0.2  # five looks a second, however fast the run changes
+LOOK_SHARE = 10  # and one that takes long is followed by a pause of ten times as long
 EAGER_LOOKS, EAGER_SECONDS = 5, 0.02  # the first second's five may come at once: most runs are short
 LOOK_AGAIN_SECONDS = 1.0
 PING_SECONDS = 15.0
@@ -33,6 +34,11 @@ _PAGE = 200
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     run: shapes.Run
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    change: shapes.RunChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +56,58 @@ class End:
     run: shapes.Run
 
 
-RunEvent = Snapshot | Wrote | Ping | End
+RunEvent = Snapshot | Changed | Wrote | Ping | End
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The run as one transaction saw it. `written`: how many bytes each attempt that has ended wrote."""
+@dataclass(slots=True)
+class _Watched:
+    """What a watcher has seen of its run. `written` and `read`: bytes of each attempt that there are, and it got."""
 
-    run: shapes.Run
-    ended_ago: Micros | None
-    written: dict[int, int]
+    run_id: int
+    names: list[str] = field(default_factory=list)  # of the steps
+    head: shapes.Run | None = None
+    targets: dict[str, shapes.Target] = field(default_factory=dict)
+    since: Micros = 0
+    ended_ago: Micros | None = None
+    written: dict[int, int] = field(default_factory=dict)
+    read: dict[int, int] = field(default_factory=dict)
 
-    def is_over(self, read: dict[int, int]) -> bool:
-        """Whether it has ended and all output was read (`read`: up to where, by attempt), or is not coming any more."""
+    def whole(self, tx: Tx) -> shapes.Run:
+        """The run with its plan and all targets."""
+        row, targets = self._look(tx, since=None)
+        run = detail(tx, row, targets)
+        self.names = [step["name"] for step in run["plan"]["steps"]]
+        self.head = {key: value for key, value in run.items() if key not in {"plan", "targets", "fan_out"}}  # type: ignore[assignment]  # a Run without what is optional
+        self.targets = {target["id"]: target for target in run["targets"]}
+        return run
+
+    def change(self, tx: Tx) -> shapes.RunChange | None:
+        """What is different since the last look; None where nothing is."""
+        row, targets = self._look(tx, since=self.since - SECOND)  # another process's clock may be a little behind
+        by_state = runs.targets_by_state(tx, [row.id]).get(row.id, {})
+        change = resources.run_change(row, by_state, targets, self.names)
+        change["targets"] = [target for target in change["targets"] if self.targets.get(target["id"]) != target]
+        if not change["targets"] and change["run"] == self.head:
+            return None
+        self.head = change["run"]
+        self.targets.update((target["id"], target) for target in change["targets"])
+        return change
+
+    def is_over(self) -> bool:
+        """Whether it has ended and all output was read, or is not coming any more."""
         if self.ended_ago is None:
             return False
-        return self.ended_ago >= OUTPUT_GRACE or all(read.get(key, 0) >= size for key, size in self.written.items())
+        return self.ended_ago >= OUTPUT_GRACE or all(
+            self.read.get(key, 0) >= size for key, size in self.written.items()
+        )
+
+    def _look(self, tx: Tx, *, since: Micros | None) -> tuple[RunRow, list[TargetRow]]:
+        row = runs.get_run_by_id(tx, self.run_id)
+        targets = runs.targets_of(tx, self.run_id, since=since)
+        self.written.update((a.id, a.output_bytes or 0) for target in targets for a in target.attempts)
+        self.ended_ago = None if row.finished_at is None else tx.at - row.finished_at
+        self.since = tx.at
+        return row, targets
 
 
 async def find(ctx: Context, principal: Principal, ref: str) -> RunRow:
@@ -81,43 +123,40 @@ async def find(ctx: Context, principal: Principal, ref: str) -> RunRow:
 
 async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator[RunEvent, None]:
     """The run's events, output from behind `after`. Ends with `End`, or without it where this process stops."""
-    text, shown = OutputText(), None
-    read: dict[int, int] = {}
+    text, watched = OutputText(), _Watched(row.id)
     loop = asyncio.get_running_loop()
     quiet_since, looks = loop.time(), 0
     with ctx.events.watch(row.id) as touched:
         while True:
             touched.clear()
             looks += 1
-            look = await ctx.store.read(lambda tx: _look(tx, row.id))
-            if look.run != shown and look.ended_ago is None:
-                shown, quiet_since = look.run, loop.time()
-                yield Snapshot(look.run)
+            began = loop.time()
+            if looks == 1:
+                run = await ctx.store.read(watched.whole)
+                if watched.ended_ago is None:
+                    yield Snapshot(run)
+            elif (change := await ctx.store.read(watched.change)) is not None and watched.ended_ago is None:
+                quiet_since = loop.time()
+                yield Changed(change)
+            took = loop.time() - began
             async for item in _behind(ctx, row, after):
-                after, read[item.attempt_id] = item.seq, item.offset + len(item.data)
+                after, watched.read[item.attempt_id] = item.seq, item.offset + len(item.data)
                 for output in await text.read(ctx, row, [item], more_comes=True):
                     quiet_since = loop.time()
                     yield Wrote(output)
-            if look.is_over(read):
+            if watched.is_over():
                 for output in await text.read(ctx, row, [], more_comes=False):
                     yield Wrote(output)
-                yield End(look.run)
+                yield End(await ctx.store.read(watched.whole))
                 return
             if ctx.stopping.is_set():
                 return
             if loop.time() - quiet_since >= PING_SECONDS:
                 quiet_since = loop.time()
                 yield Ping()
-            pace = EAGER_SECONDS if looks < EAGER_LOOKS else PACE_SECONDS
-            await _wait(touched, pace=pace, longest=LOOK_AGAIN_SECONDS if look.ended_ago is None else pace)
-
-
-def _look(tx: Tx, run_id: int) -> _Look:
-    row = runs.get_run_by_id(tx, run_id)
-    targets = runs.targets_of(tx, run_id)
-    written = {attempt.id: attempt.output_bytes or 0 for target in targets for attempt in target.attempts}
-    ended_ago = None if row.finished_at is None else tx.at - row.finished_at
-    return _Look(detail(tx, row, targets), ended_ago, written)
+            pace = EAGER_SECONDS if looks < EAGER_LOOKS else max(PACE_SECONDS, took * LOOK_SHARE)
+            longest = max(pace, LOOK_AGAIN_SECONDS) if watched.ended_ago is None else pace
+            await _wait(touched, pace=pace, longest=longest)
 
 
 async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[OutputItem]:

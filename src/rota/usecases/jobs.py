@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rota.domain.authorize import Principal, Verb, authorize
-from rota.domain.errors import Conflict, FieldError, Skipped
+from rota.domain.calendar_spec import tag_filter_faults
+from rota.domain.errors import Conflict, FieldError, InvalidInput, Skipped
 from rota.domain.ids import Kind, public
 from rota.domain.instant import SECOND
-from rota.domain.job import JobSpec
+from rota.domain.job import JobSpec, NamedTrigger
 from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.reckoning import Pending
+from rota.domain.trigger.caution import warnings_of
 from rota.ports import RunRequest, Tx
 from rota.storage import audit, jobs, runs
 from rota.storage.freeze import plan_for, target_set_for
 from rota.storage.jobs import JobRow
 from rota.storage.ledger import record_span
+from rota.storage.quota import runs_left
 from rota.storage.timing import timings_of
+from rota.storage.windows import Book, load_book, rules_of
 from rota.usecases import resources, shapes
+from rota.usecases.calendars import missing_calendars
 from rota.usecases.changes import changes_between
 from rota.usecases.checks import examine, variable_faults
 from rota.usecases.context import Context
-from rota.usecases.drafts import UNSET, JobDraft, changed_spec, new_spec
+from rota.usecases.drafts import UNSET, Drafted, JobDraft, changed_spec, new_spec
+from rota.usecases.pauses import mark_paused
 
 MOST_LISTED = 1000
 
@@ -39,20 +47,20 @@ async def create(ctx: Context, principal: Principal, draft: JobDraft, *, dry_run
     """
     authorize(principal, Verb.WRITE, f"job {draft.name if draft.name is not UNSET else ''}")
 
-    def checked(tx: Tx) -> tuple[JobSpec, list[str]]:
-        spec, faults = new_spec(draft, targets_at_once=ctx.targets_at_once, now=tx.at)
-        return spec, _require_good(tx, spec, faults)
+    def checked(tx: Tx) -> tuple[JobSpec, _Told]:
+        drafted = new_spec(draft, targets_at_once=ctx.targets_at_once, now=tx.at)
+        return drafted.spec, _require_good(tx, drafted)
 
     def would_be(tx: Tx) -> shapes.Job:
-        spec, warnings = checked(tx)
+        spec, told = checked(tx)
         jobs.require_free_name(tx, spec.name)
-        return _warned(resources.job(jobs.unsaved_job(spec, principal.name, at=tx.at), spec, {}, now=tx.at), warnings)
+        return _telling(_fresh(tx, jobs.unsaved_job(spec, principal.name, at=tx.at), spec), told)
 
     def save(tx: Tx) -> shapes.Job:
-        spec, warnings = checked(tx)
+        spec, told = checked(tx)
         row = jobs.insert_job(tx, spec, principal.name)
         audit.record(tx, principal.name, "create", subject(row), {"name": row.name, "enabled": row.enabled})
-        return _warned(resources.job(row, spec, {}, now=tx.at), warnings)
+        return _telling(_fresh(tx, row, spec), told)
 
     if dry_run:
         return await ctx.store.read(would_be)
@@ -72,14 +80,24 @@ async def show(ctx: Context, principal: Principal, ref: str) -> shapes.Job:
     return await ctx.store.read(read)
 
 
-async def list_all(ctx: Context, principal: Principal, *, after: str | None, limit: int, short: bool) -> shapes.JobPage:
-    """Jobs by name, those behind the name `after`. `short` leaves out steps, variables and next runs."""
+async def list_all(
+    ctx: Context, principal: Principal, *, after: str | None, limit: int, short: bool, tags: Sequence[str] = ()
+) -> shapes.JobPage:
+    """Jobs by name, those behind the name `after`. `short` leaves out steps, variables and next runs.
+
+    `tags`, each `k` or `k=v`: only jobs that have them all. Raises InvalidInput for what is no tag.
+    """
     authorize(principal, Verb.READ, "jobs")
+    if faults := [fault for tag in tags for fault in tag_filter_faults(tag)]:
+        raise InvalidInput.of(faults)
 
     def read(tx: Tx) -> tuple[list[shapes.Job], str | None]:
-        rows = jobs.list_jobs(tx, after=after, limit=limit + 1)
+        rows = jobs.list_jobs(tx, after=after, limit=limit + 1, having=tags)
         page = rows[:limit]
-        items = [resources.job_in_list(row) if short else whole(tx, row) for row in page]
+        if not short:
+            return [whole(tx, row) for row in page], page[-1].name if len(rows) > limit else None
+        items = [resources.job_in_list(row) for row in page]
+        mark_paused(tx, load_book(tx, since=tx.at), page, items)
         return items, page[-1].name if len(rows) > limit else None
 
     items, following = await ctx.store.read(read)
@@ -100,7 +118,7 @@ async def change(
     Raises StaleVersion if the job is not at `only_version`, and what `create` raises.
     """
 
-    def prepared(tx: Tx) -> tuple[JobRow, JobSpec, list[str]]:
+    def prepared(tx: Tx) -> tuple[JobRow, JobSpec, _Told]:
         row = jobs.get_job(tx, ref)
         authorize(principal, Verb.WRITE, f"job {row.name}")
         if only_version is not None and row.version != only_version:
@@ -109,20 +127,20 @@ async def change(
                 expected=f"version {only_version}",
                 hint=f"look at it again: rota schedule show {row.name}",
             )
-        spec, faults = changed_spec(draft, row.spec, now=tx.at)
-        return row, spec, _require_good(tx, spec, faults)
+        drafted = changed_spec(draft, row.spec, now=tx.at)
+        return row, drafted.spec, _require_good(tx, drafted, before=row.spec.triggers)
 
     def would_be(tx: Tx) -> shapes.Changed:
-        row, spec, warnings = prepared(tx)
+        row, spec, told = prepared(tx)
         if spec.name != row.name:
             jobs.require_free_name(tx, spec.name)
-        return {"job": _warned(whole(tx, jobs.as_if(row, spec)), warnings), "changes": changes_between(row.spec, spec)}
+        return {"job": _telling(whole(tx, jobs.as_if(row, spec)), told), "changes": changes_between(row.spec, spec)}
 
     def save(tx: Tx) -> shapes.Changed:
-        row, spec, warnings = prepared(tx)
+        row, spec, told = prepared(tx)
         changes = changes_between(row.spec, spec)
         saved = _save(tx, principal, row, spec, changes) if changes else row
-        return {"job": _warned(whole(tx, saved), warnings), "changes": changes}
+        return {"job": _telling(whole(tx, saved), told), "changes": changes}
 
     if dry_run:
         return await ctx.store.read(would_be)
@@ -219,6 +237,7 @@ async def trigger(
             key=key,
             priority=spec.priority,
             targets_at_once=spec.targets_at_once,
+            fan_out=spec.fan_out.rules,
             run_timeout=round(spec.run_timeout_seconds * SECOND),
         )
 
@@ -240,8 +259,33 @@ def run_resource(tx: Tx, run_id: int) -> shapes.Run:
 
 def whole(tx: Tx, row: JobRow) -> shapes.Job:
     """The whole resource, next runs included."""
-    high_water = {timing.name: timing.high_water for timing in timings_of(tx, row.id)} if row.enabled else {}
-    return resources.job(row, row.spec, high_water, now=tx.at)
+    spec = row.spec
+    left = runs_left(tx, row.id, spec.max_runs)
+    book = load_book(tx, since=tx.at)
+    job = resources.job(row, spec, standing_of(tx, book, row, spec), now=tx.at, left=left)
+    mark_paused(tx, book, [row], [job])
+    return job
+
+
+def _fresh(tx: Tx, row: JobRow, spec: JobSpec) -> shapes.Job:
+    """The whole resource of a job that was just made, or would be."""
+    book = load_book(tx, since=tx.at)
+    standing = resources.Standing(rules=rules_of(tx, book, row.id or None, spec))
+    job = resources.job(row, spec, standing, now=tx.at)
+    mark_paused(tx, book, [row], [job])
+    return job
+
+
+def standing_of(tx: Tx, book: Book, row: JobRow, spec: JobSpec) -> resources.Standing:
+    """Where the job's next runs begin, and what holds them."""
+    timings = timings_of(tx, row.id) if row.enabled else []
+    pending = {
+        timing.name: Pending(timing.nominal, timing.fire_at, timing.deferred_by)
+        for timing in timings
+        if timing.nominal is not None and timing.fire_at is not None and timing.nominal <= tx.at < timing.fire_at
+    }
+    high_water = {timing.name: timing.high_water for timing in timings}
+    return resources.Standing(high_water, pending, rules_of(tx, book, row.id, spec))
 
 
 def subject(row: JobRow) -> str:
@@ -278,14 +322,29 @@ def _done(row: JobRow, spec: JobSpec) -> str:
     return "disabled" if row.enabled and not spec.enabled else "changed"
 
 
-def _require_good(tx: Tx, spec: JobSpec, faults: Sequence[FieldError]) -> list[str]:
-    """The warnings. Raises InvalidInput with every fault, else NotFound with everything that is missing."""
-    found = examine(tx, spec.steps, spec.variables, spec.target, faults=faults)
+class _Told(NamedTuple):
+    """What is told of a save beside the job: warnings, and how words were read."""
+
+    warnings: list[str]
+    readings: tuple[str, ...]
+
+
+def _require_good(tx: Tx, drafted: Drafted, *, before: Sequence[NamedTrigger] = ()) -> _Told:
+    """Raises InvalidInput with every fault, else NotFound with everything that is missing.
+
+    Of triggers that the job had `before` it has been warned before.
+    """
+    spec = drafted.spec
+    found = examine(tx, spec.steps, spec.variables, spec.target, faults=drafted.faults)
+    found.missing += missing_calendars(tx, spec)
     found.raise_any()
-    return found.warnings
+    new = (named.rule for named in drafted.spec.triggers if named not in before)
+    return _Told([*found.warnings, *(said for rule in new for said in warnings_of(rule, now=tx.at))], drafted.readings)
 
 
-def _warned(job: shapes.Job, warnings: list[str]) -> shapes.Job:
-    if warnings:
-        job["warnings"] = warnings
+def _telling(job: shapes.Job, told: _Told) -> shapes.Job:
+    if told.warnings:
+        job["warnings"] = told.warnings
+    if told.readings:
+        job["readings"] = [*told.readings]
     return job

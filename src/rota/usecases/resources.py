@@ -13,28 +13,38 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rota.actions.registry import KINDS
+from rota.domain.calendars import NO_RULES, Pause, Rules
 from rota.domain.errors import FieldError
-from rota.domain.ids import Kind, public
-from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros
+from rota.domain.fanout import FanOut
+from rota.domain.ids import SHOWN, Kind, public
+from rota.domain.instant import SECOND, Micros, format_rfc3339, format_span, from_micros
 from rota.domain.inventory import LOCAL
 from rota.domain.inventory import Host as HostFacts
 from rota.domain.job import JobSpec, step_to_dict
 from rota.domain.plan import Plan as RunPlan
+from rota.domain.reasons import EXPLANATIONS
+from rota.domain.reckoning import Ahead, Course, Pending, foresee
+from rota.domain.spreading import spreading_of
 from rota.domain.step import Json
 from rota.domain.step import Step as PlanStep
+from rota.domain.trigger.caution import clock_change_note
 from rota.domain.trigger.explain import describe
-from rota.domain.trigger.spec import TriggerSpec, from_dict, short_form
-from rota.domain.trigger.timetable import timetable
+from rota.domain.trigger.spec import TriggerSpec, ZonedTrigger, from_dict, short_form
+from rota.domain.trigger.timetable import timetable_within
 from rota.ports import OutputItem
+from rota.storage.fanout import Progress
 from rota.storage.inventory import HostRow
 from rota.storage.jobs import JobRow
 from rota.storage.jobs import LastRun as LastRunRow
 from rota.storage.library import Item
 from rota.storage.runs import AttemptRow, LedgerRow, RunRow, TargetRow
+from rota.storage.windows import CalendarRow
 from rota.usecases import shapes
 from rota.usecases.context import DaemonInfo
 
 SHOWN_ACTION = 40  # characters of `shell: df -h` in a table
+SHOWN_NEXT = 5
+_SAYS_NOTHING = FanOut().to_dict()  # of versions saved before the fleet issue
 
 
 rfc3339 = lru_cache(maxsize=4096)(format_rfc3339)  # the same few instants stand in many rows
@@ -66,13 +76,42 @@ def daemon(info: DaemonInfo) -> shapes.Daemon:
 # jobs
 
 
-def job(row: JobRow, spec: JobSpec, upcoming_from: Mapping[str, Micros], *, now: Micros) -> shapes.Job:
-    """The whole resource. `upcoming_from`: high water by trigger name, where next runs begin at the earliest."""
+def job(
+    row: JobRow, spec: JobSpec, standing: Standing, *, now: Micros, left: int | None = None
+) -> shapes.Job:
+    """The whole resource.
+
+    `left`: how many runs `max_runs` leaves the clock to make; None where there is no such limit yet.
+    """
     whole = job_in_list(row)
     whole["vars"] = dict(spec.variables)
     whole["steps"] = list(map(step, spec.steps))
-    whole["next_runs"] = next_runs(spec, upcoming_from, now=now) if row.enabled else []
+    left = spec.max_runs if left is None else left
+    count = SHOWN_NEXT if left is None else min(left, SHOWN_NEXT)
+    whole["next_runs"] = next_runs(spec, standing, now=now, count=count) if row.enabled else []
+    if left is not None:
+        whole["runs_left"] = left
+    if row.enabled and not whole["next_runs"] and (why := no_next(spec, left, now)):
+        whole["no_next"] = why
     return whole
+
+
+def no_next(spec: JobSpec, left: int | None, now: Micros) -> str | None:
+    """Why nothing of an enabled job is due at a known instant; None for a job that is only triggered by hand."""
+    kinds = {named.rule.kind for named in spec.triggers}
+    if left == 0:
+        return f"all {spec.max_runs} runs that max_runs allows are made"
+    if spec.end_at is not None and now >= spec.end_at:
+        return f"it ended at {rfc3339(spec.end_at)}"
+    if "continuous" in kinds:
+        return "it goes on when its last run has ended"
+    if "on_start" in kinds:
+        return "it runs when a daemon starts"
+    if kinds == {"manual"}:
+        return None
+    if spec.end_at is not None:
+        return f"there are none up to its end at {rfc3339(spec.end_at)}"
+    return "its last instant has passed"
 
 
 def job_in_list(row: JobRow) -> shapes.Job:
@@ -92,6 +131,21 @@ def job_in_list(row: JobRow) -> shapes.Job:
         "run_timeout_seconds": said.data["run_timeout_seconds"],
         "targets_at_once": said.data["targets_at_once"],
         "priority": said.data["priority"],
+        "on_offline": said.data["on_offline"],
+        "lock_hosts": said.data["lock_hosts"],
+        "throttle": said.data["throttle"],
+        "batch": said.data["batch"],
+        "batch_pause_seconds": said.data["batch_pause_seconds"],
+        "max_fail": said.data["max_fail"],
+        "start_at": said.data.get("start_at"),  # versions saved before the time issue have none of the three
+        "end_at": said.data.get("end_at"),
+        "max_runs": said.data.get("max_runs"),
+        "tags": said.data.get("tags", {}),
+        "spread_seconds": said.data.get("spread_seconds", 0.0),
+        "jitter_seconds": said.data.get("jitter_seconds", 0.0),
+        "calendars": said.data.get("calendars", []),
+        "windows": said.data.get("windows", []),
+        "paused": None,
         "created_by": row.created_by,
         "created_at": rfc3339(row.created_at),
         "updated_by": row.updated_by,
@@ -119,7 +173,7 @@ class _Said(NamedTuple):
 @lru_cache(maxsize=4096)
 def _said(spec_text: str) -> _Said:
     """Versions never change, so each is read once: a list of 1,000 jobs is asked for again and again."""
-    data = json.loads(spec_text)
+    data = {**_SAYS_NOTHING, **json.loads(spec_text)}
     steps = data.pop("steps")
     del data["vars"]
     return _Said(data, *_triggers(json.dumps(data["triggers"])), *_action(steps))
@@ -130,29 +184,70 @@ def trigger(name: str, rule: Mapping[str, Any]) -> shapes.Trigger:
     return {"name": name, **{"timezone" if key == "zone" else key: value for key, value in rule.items()}}  # type: ignore[typeddict-item]  # the keys of `trigger.spec.to_dict`
 
 
-def next_runs(
-    spec: JobSpec, upcoming_from: Mapping[str, Micros], *, now: Micros, count: int = 5
-) -> list[shapes.Upcoming]:
-    """The next instants of all triggers together, in order."""
-    sequences = [
-        upcoming(named.rule, after=max(now, upcoming_from.get(named.name, now)), count=count) for named in spec.triggers
-    ]
-    return list(islice(merge(*sequences, key=lambda moment: moment["at"]), count))
+class Standing(NamedTuple):
+    """How a job stands. By trigger name: `high_water`, where next runs begin at the earliest, and `pending`, what has
+    passed and is still to start. `rules`: what holds it."""
+
+    high_water: Mapping[str, Micros] = {}
+    pending: Mapping[str, Pending] = {}
+    rules: Rules = NO_RULES
 
 
-def upcoming(rule: TriggerSpec, *, after: Micros, count: int) -> list[shapes.Upcoming]:
-    """The next `count` instants of one trigger; fewer where there are no more."""
-    times, zone = timetable(rule), getattr(rule, "zone", "UTC")
+def next_runs(spec: JobSpec, standing: Standing, *, now: Micros, count: int = SHOWN_NEXT) -> list[shapes.Upcoming]:
+    """The next `count` starts of all triggers together, in order, and between them those that will not happen."""
+    spreading = spreading_of(spec.name, spec.spread_seconds, spec.jitter_seconds)
+    sequences = []
+    for named in spec.triggers:
+        times = timetable_within(named.rule, spec.start_at, spec.end_at)
+        if times is not None:
+            after = max(now, standing.high_water.get(named.name, now))
+            course, pending = Course(times, spreading, standing.rules), standing.pending.get(named.name)
+            ahead = foresee(course, after=after, pending=pending)
+            sequences.append([(one, named.rule) for one in islice(ahead, 2 * count)])
     found: list[shapes.Upcoming] = []
-    at = after
-    while times is not None and len(found) < count:
-        following = times.next(at)
-        if following is None:
+    for one, rule in merge(*sequences, key=lambda pair: shown_at(pair[0])):
+        found.append(upcoming(one, rule))
+        if sum("reason" not in moment for moment in found) == count or len(found) == 2 * count:
             break
-        at = following
-        wall = from_micros(at).astimezone(UTC if zone == "UTC" else ZoneInfo(zone))
-        found.append({"at": rfc3339(at), "local": f"{wall:%Y-%m-%d %H:%M:%S %Z}", "timezone": zone})
     return found
+
+
+def upcoming(one: Ahead, rule: TriggerSpec) -> shapes.Upcoming:
+    """One start as a preview shows it; what will not happen stands where its trigger has it."""
+    at, zone = shown_at(one), zone_of(rule)
+    moment: shapes.Upcoming = {"at": rfc3339(at), "local": local(at, zone), "timezone": zone}
+    if one.reason is not None:
+        moment |= {"reason": one.reason.value, "note": one.by or EXPLANATIONS[one.reason]}
+        if one.last is not None and one.occurrences is not None:
+            moment |= {"count": one.occurrences, "until": rfc3339(one.last)}
+        return moment
+    notes = [clock_change_note(rule, one.nominal)]
+    if at != one.nominal:
+        moment["nominal_at"] = rfc3339(one.nominal)
+        notes.append(_moved(one))
+    if any(notes):
+        moment["note"] = "; ".join(filter(None, notes))
+    return moment
+
+
+def local(at: Micros, zone: str) -> str:
+    """`2026-03-05 02:00:00 EST`."""
+    return f"{from_micros(at).astimezone(UTC if zone == 'UTC' else ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def zone_of(rule: TriggerSpec) -> str:
+    return rule.zone if isinstance(rule, ZonedTrigger) else "UTC"
+
+
+def shown_at(one: Ahead) -> Micros:
+    return one.fire_at if one.reason is None else one.nominal
+
+
+def _moved(one: Ahead) -> str:
+    """`put off by calendar "x", due …`, or by how much it is spread."""
+    if one.by is not None:
+        return f"put off by {one.by}, due {rfc3339(one.nominal)}"
+    return f"spread: {format_span(one.fire_at - one.nominal)} later"
 
 
 def action_short(steps: Sequence[PlanStep]) -> str:
@@ -241,17 +336,41 @@ def run(row: RunRow, targets_by_state: Mapping[str, int]) -> shapes.Run:
         "cancel_requested_at": instant(row.cancel_requested_at),
         "hosts": {"ok": row.ok, "total": row.total},
         "targets_by_state": dict(targets_by_state),
+        "deferred_by": row.deferred_by,
     }
 
 
-def run_detail(row: RunRow, targets: Iterable[TargetRow], plan_content: RunPlan, plan_digest: str) -> shapes.Run:
-    """A run with its plan, targets and attempts."""
+def run_detail(
+    row: RunRow, targets: Iterable[TargetRow], plan_content: RunPlan, plan_digest: str, progress: Progress | None
+) -> shapes.Run:
+    """A run with its plan, targets and attempts. `progress`: of its fan-out rules, where it has any."""
     names = [step.name for step in plan_content.steps]
     shown = [target(one, names) for one in targets]
     by_state: dict[str, int] = {}
     for one in shown:
         by_state[one["state"]] = by_state.get(one["state"], 0) + 1
-    return {**run(row, by_state), "plan": plan(plan_content, plan_digest), "targets": shown}
+    whole: shapes.Run = {**run(row, by_state), "plan": plan(plan_content, plan_digest), "targets": shown}
+    if progress is not None:
+        whole["fan_out"] = fan_out(progress, row.total)
+    return whole
+
+
+def fan_out(progress: Progress, total: int) -> shapes.FanOut:
+    return {
+        **progress.rules.to_dict(),  # type: ignore[typeddict-item]  # the keys of `FanOut.to_dict`
+        "sizes": list(progress.rules.sizes(total)),
+        "open_batch": progress.open_batch or None,
+        "next_start_at": instant(progress.next_start_at),
+        "bad": progress.bad,
+        "most_bad": progress.most_bad,
+    }
+
+
+def run_change(
+    row: RunRow, by_state: Mapping[str, int], targets: Iterable[TargetRow], names: Sequence[str]
+) -> shapes.RunChange:
+    """What became of a run since somebody saw it last. `names`: of its steps."""
+    return {"run": run(row, by_state), "targets": [target(one, names) for one in targets]}
 
 
 def plan(content: RunPlan, plan_digest: str) -> shapes.Plan:
@@ -269,13 +388,25 @@ def target(row: TargetRow, step_names: Sequence[str]) -> shapes.Target:
         "host": row.host,
         "state": row.state,
         "reason": row.reason,
-        "message": row.message,
+        "message": row.message if row.waiting_for is None else waits(row),
         "step": step_names[row.cursor] if row.cursor < len(step_names) and row.finished_at is None else None,
+        "batch": row.batch or None,
+        "waiting_for": row.waiting_for,
+        "next_look_at": instant(row.not_before),
         "changed": row.changed,
         "started_at": instant(row.started_at),
         "finished_at": instant(row.finished_at),
         "attempts": [attempt(one, step_names) for one in row.attempts],
     }
+
+
+def waits(row: TargetRow) -> str:
+    """What a parked target waits for, in words."""
+    if row.held_by is not None:
+        run_id = public(Kind.RUN, row.held_by[:SHOWN])
+        return f"waits for {row.host}, held by {row.held_by_title} ({run_id})"
+    what = f"waits for {row.host}" if row.waiting_for == "host" else "waits for its next try"
+    return f"{what}: {row.message}" if row.message else what
 
 
 def attempt(row: AttemptRow, step_names: Sequence[str]) -> shapes.Attempt:
@@ -291,6 +422,7 @@ def attempt(row: AttemptRow, step_names: Sequence[str]) -> shapes.Attempt:
         "signal": row.signal,
         "changed": row.changed,
         "registered": registered,
+        "evidence": row.evidence,
         "started_at": instant(row.started_at),
         "finished_at": instant(row.finished_at),
         "output_bytes": row.output_bytes or 0,
@@ -325,11 +457,49 @@ def output(item: OutputItem, host_name: str, step_name: str, number: int) -> sha
     }
 
 
+# calendars and pauses
+
+
+def calendar(row: CalendarRow, jobs: Sequence[str]) -> shapes.Calendar:
+    """`jobs`: the names of those that name it."""
+    return {
+        "id": public(Kind.CALENDAR, row.public_id),
+        "name": row.spec.name,
+        "description": row.spec.description,
+        "effect": row.spec.effect.value,
+        "timezone": row.spec.zone,
+        "rules": [*row.spec.rules],
+        "applies_to": [*map(str, row.spec.applies_to)],
+        "jobs": [*jobs],
+        "fault": row.spec.calendar.fault,
+        "created_by": row.created_by,
+        "created_at": rfc3339(row.created_at),
+        "updated_by": row.updated_by,
+        "updated_at": rfc3339(row.updated_at),
+    }
+
+
+def pause(one: Pause, *, now: Micros) -> shapes.Pause:
+    return {
+        "id": public(Kind.PAUSE, one.public_id),
+        "scope": one.scope.value,
+        "key": one.key,
+        "since": rfc3339(one.since),
+        "until": instant(one.until),
+        "reason": one.reason,
+        "by": one.by,
+        "said": one.said,
+        "state": "active" if one.until is None or one.until > now else "over",
+    }
+
+
 # inventory and library
 
 
 def host(row: HostRow) -> shapes.Host:
-    return _host(public(Kind.HOST, row.public_id), row.host, in_all=not row.host.disabled)
+    known = _host(public(Kind.HOST, row.public_id), row.host, in_all=not row.host.disabled)
+    known["version"], known["updated_at"] = row.version, rfc3339(row.changed_at)
+    return known
 
 
 def local_host(*, alone: bool) -> shapes.Host:
@@ -343,12 +513,22 @@ def _host(host_id: str, facts: HostFacts, *, in_all: bool) -> shapes.Host:
         "name": facts.name,
         "connector": facts.connector,
         "address": facts.address,
+        "port": facts.port,
+        "user": facts.user,
+        "key_file": facts.key_file,
+        "passphrase_file": facts.passphrase_file,
+        "password_file": facts.password_file,
+        "sudo_password_file": facts.sudo_password_file,
+        "jump": facts.jump,
         "os": facts.os,
-        "tags": dict(facts.tags),
-        "groups": sorted(facts.groups),
         "site": facts.site,
+        "tags": dict(facts.tags),
+        "vars": dict(facts.vars),
+        "groups": sorted(facts.groups),
         "disabled": facts.disabled,
         "in_all": in_all,
+        "version": None,
+        "updated_at": None,
     }
 
 

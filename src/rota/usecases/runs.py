@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rota.actions.registry import uses_raw
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import Conflict, FieldError, InvalidInput, RotaError, Skipped, near
+from rota.domain.fanout import read_fan_out
 from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import SECOND
-from rota.domain.job import DEFAULT_RUN_TIMEOUT_SECONDS, JobSpec, digest
+from rota.domain.inventory import LOCAL
+from rota.domain.job import DEFAULT_RUN_TIMEOUT_SECONDS, DEFAULT_TARGETS_AT_ONCE, JobSpec, digest
 from rota.domain.plan import plan_digest
 from rota.domain.policy import Overlap
 from rota.domain.reasons import EXPLANATIONS, Reason
-from rota.domain.states import RunState
+from rota.domain.run import CONTROLLER
+from rota.domain.states import RunState, TargetState
 from rota.domain.step import Json
-from rota.ports import RunRequest, Tx
-from rota.storage import audit, freeze, jobs, keys, runs
+from rota.ports import Member, RunRequest, Tx
+from rota.storage import audit, fanout, freeze, inventory, jobs, keys, runs
 from rota.storage.runs import BEGINNING, HistoryCursor, RunRow, TargetRow
 from rota.usecases import resources, shapes
 from rota.usecases.checks import Findings, examine
@@ -37,6 +40,9 @@ class RunDraft:
     target: str | None = None
     variables: Mapping[str, str]
     run_timeout_seconds: float = DEFAULT_RUN_TIMEOUT_SECONDS
+    targets_at_once: int | None = None  # None = as the settings say
+    priority: int = 0
+    fan_out: Mapping[str, Json] = field(default_factory=dict)  # what was said of `domain.fanout.FIELDS`
     faults: Sequence[FieldError] = ()
 
 
@@ -129,7 +135,9 @@ async def start(ctx: Context, principal: Principal, draft: RunDraft, *, key: str
             members=targets.members,
             principal=principal.name,
             key=key,
-            targets_at_once=ctx.targets_at_once,
+            priority=spec.priority,
+            targets_at_once=draft.targets_at_once or ctx.targets_at_once,
+            fan_out=spec.fan_out.rules,
             run_timeout=round(spec.run_timeout_seconds * SECOND),
         )
 
@@ -178,39 +186,73 @@ async def cancel(ctx: Context, principal: Principal, ref: str) -> shapes.Run:
     return await ctx.store.read(lambda tx: as_listed(tx, row.id))
 
 
-async def rerun(ctx: Context, principal: Principal, ref: str) -> shapes.Run:
-    """Run the same plan again on the same hosts, whatever the job has become. Raises Skipped as a trigger does."""
+async def rerun(ctx: Context, principal: Principal, ref: str, *, failed: bool = False) -> shapes.Run:
+    """Run the same plan again on the same hosts, whatever the job has become. Raises Skipped as a trigger does.
 
-    def prepare(tx: Tx) -> RunRequest:
+    `failed`: on those hosts that did not succeed, each as it is in the inventory now: an address that was put right
+    counts. Hosts that are gone or disabled are named in `warnings`. Raises Conflict while the run goes on, and Skipped
+    if there is none to run on.
+    """
+
+    def prepare(tx: Tx) -> tuple[RunRequest, list[str]]:
         row = runs.get_run(tx, ref)
         authorize(principal, Verb.RUN, subject(row))
-        audit.record(tx, principal.name, "rerun", subject(row), {"title": row.title})
-        targets = freeze.get_target_set(tx, row.target_set_id)
+        members, warnings = _again(tx, row, failed=failed)
+        audit.record(tx, principal.name, "rerun", subject(row), {"title": row.title, "hosts": len(members)})
         return RunRequest(
             title=row.title,
             kind="rerun",
             plan_id=row.plan_id,
-            target_set_id=targets.id,
-            members=targets.members,
+            target_set_id=freeze.target_set_of(tx, members).id if failed else row.target_set_id,
+            members=members,
             principal=principal.name,
             job_id=row.job_id,
             job_version_id=row.job_version_id,
             overlap=None if row.job_version_id is None else _overlap_of(tx, row.job_version_id),
             priority=row.priority,
             targets_at_once=row.targets_at_once,
+            fan_out=fanout.rules_of(tx, row.id),
             run_timeout=row.run_timeout,
             rerun_of=row.id,
-        )
+        ), warnings
 
-    run_id = await ctx.launcher.launch(await ctx.store.write(prepare))
-    return await ctx.store.read(lambda tx: as_listed(tx, run_id))
+    request, warnings = await ctx.store.write(prepare)
+    run_id = await ctx.launcher.launch(request)
+    run = await ctx.store.read(lambda tx: as_listed(tx, run_id))
+    if warnings:
+        run["warnings"] = warnings
+    return run
+
+
+async def plan_rerun(ctx: Context, principal: Principal, ref: str, *, failed: bool = False) -> shapes.Planned:
+    """Say what `rerun` would do, and make nothing. Raises as `rerun` does."""
+    authorize(principal, Verb.READ, "a plan")
+
+    def read(tx: Tx) -> shapes.Planned:
+        row = runs.get_run(tx, ref)
+        members, warnings = _again(tx, row, failed=failed)
+        content = freeze.get_plan(tx, row.plan_id)
+        digest_of_set = freeze.digest_of(members)
+        planned = resources.plan(
+            content, plan_digest(job_version=row.job_digest or "", plan=content.digest, target_set=digest_of_set)
+        )
+        planned["hosts"] = [member.host for member in members]
+        answer: shapes.Planned = {"plan": planned}
+        if warnings:
+            answer["warnings"] = warnings
+        return answer
+
+    return await ctx.store.read(read)
 
 
 def detail(tx: Tx, row: RunRow, targets: Sequence[TargetRow] | None = None) -> shapes.Run:
     """The run with its plan, targets and attempts; `targets` where the caller has read them already."""
     content = freeze.get_plan(tx, row.plan_id)
     whole = runs.digest_of(tx, row, content.digest)
-    return resources.run_detail(row, runs.targets_of(tx, row.id) if targets is None else targets, content, whole)
+    progress = fanout.progress_of(tx, row.id)
+    return resources.run_detail(
+        row, runs.targets_of(tx, row.id) if targets is None else targets, content, whole, progress
+    )
 
 
 def as_listed(tx: Tx, run_id: int) -> shapes.Run:
@@ -238,6 +280,8 @@ def _spec(draft: RunDraft) -> tuple[JobSpec, list[FieldError]]:
     """The ad-hoc run as a spec without triggers, named by what it does."""
     faults = list(draft.faults)
     steps = draft.work.read(faults)
+    fan_out, wrong = read_fan_out(draft.fan_out)
+    faults += wrong
     title = resources.action_short(steps) or "nothing"
     spec = JobSpec(
         name=title,
@@ -245,6 +289,9 @@ def _spec(draft: RunDraft) -> tuple[JobSpec, list[FieldError]]:
         target=draft.target,
         variables=draft.variables,
         run_timeout_seconds=draft.run_timeout_seconds,
+        targets_at_once=DEFAULT_TARGETS_AT_ONCE if draft.targets_at_once is None else draft.targets_at_once,
+        priority=draft.priority,
+        fan_out=fan_out,
     )
     told = {fault.field.partition("[")[0].partition(".")[0] for fault in faults}
     own = [fault for fault in spec.faults() if fault.field != "name"]
@@ -268,6 +315,31 @@ def _nobody(spec: JobSpec) -> Skipped:
         reason=Reason.NO_TARGETS,
         hint="see: rota hosts list",
     )
+
+
+def _again(tx: Tx, row: RunRow, *, failed: bool) -> tuple[tuple[Member, ...], list[str]]:
+    """What a rerun runs on, and what is to be said of hosts that it leaves out."""
+    if not failed:
+        return freeze.get_target_set(tx, row.target_set_id).members, []
+    name = public(Kind.RUN, row.public_id[:SHOWN])
+    if row.finished_at is None:
+        raise Conflict(f"{name} still goes on ({row.state})", hint=f"wait for its end: rota runs watch {name}")
+    hosts = [target.host for target in runs.targets_of(tx, row.id) if target.state != TargetState.SUCCEEDED]
+    if not hosts and row.started_at is None:  # it ended before its targets were made
+        hosts = [member.host for member in freeze.get_target_set(tx, row.target_set_id).members]
+    known = inventory.load(tx)
+    gone = [host for host in hosts if host not in known.by_name and host not in {LOCAL, CONTROLLER}]
+    disabled = [host for host in hosts if host in known.by_name and known.by_name[host].host.disabled]
+    warnings = [
+        f"left out, as {what}: {', '.join(left_out)}"
+        for left_out, what in ((gone, "not in the inventory any more"), (disabled, "disabled"))
+        if left_out
+    ]
+    members = known.members(host for host in hosts if host not in {*gone, *disabled})
+    if not members:
+        why = "; ".join(warnings) or "every host has succeeded"
+        raise Skipped(f"nothing of {name} to run again: {why}", reason=Reason.NO_TARGETS)
+    return members, warnings
 
 
 def _overlap_of(tx: Tx, version_id: int) -> Overlap:

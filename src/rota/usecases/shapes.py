@@ -21,11 +21,20 @@ class Daemon(TypedDict):
 
 
 class Upcoming(TypedDict):
-    """`local` is the moment `at` in the trigger's zone, with the zone's abbreviation."""
+    """A start that is ahead, or one that will not happen: then there is a `reason`.
+
+    `local` is the moment `at` in the trigger's zone, with the zone's abbreviation. `note` says what moves or drops it.
+    """
 
     at: str
     local: str
     timezone: str
+    nominal_at: NotRequired[str]  # what the trigger says, where that is not `at`
+    note: NotRequired[str]
+    reason: NotRequired[str]  # paused, blackout
+    viewer: NotRequired[str]  # the moment in the zone that was asked for
+    count: NotRequired[int]  # so many are dropped together, up to `until`; both missing: all that ever come
+    until: NotRequired[str]
 
 
 class LastRun(TypedDict):
@@ -42,9 +51,22 @@ class Trigger(TypedDict):
     kind: str
     timezone: NotRequired[str]
     expression: NotRequired[str]
+    seed: NotRequired[str]
+    gap: NotRequired[str]
+    fold: NotRequired[str]
     every_seconds: NotRequired[float]
     anchor: NotRequired[str]
     at: NotRequired[str]
+    every: NotRequired[int]
+    unit: NotRequired[str]
+    times: NotRequired[list[str]]
+    weekdays: NotRequired[list[str]]
+    nth: NotRequired[list[str]]
+    month_days: NotRequired[list[int]]
+    months: NotRequired[list[int]]
+    overflow: NotRequired[str]
+    gap_seconds: NotRequired[float]
+    backoff_seconds: NotRequired[float]
 
 
 class Step(TypedDict):
@@ -61,6 +83,76 @@ class Step(TypedDict):
     idempotent: bool
 
 
+class Window(TypedDict):
+    """A window of a job's own: outside all of them it does not start."""
+
+    window: str
+    timezone: str
+    on_hit: str
+
+
+class Pause(TypedDict):
+    """`scope`: all, tag or job; `key` the tag or the job's name. `until` null: until somebody resumes.
+
+    `state`: active or over. `said` is the whole of it in words.
+    """
+
+    id: str
+    scope: str
+    key: str
+    since: str
+    until: str | None
+    reason: str
+    by: str
+    said: str
+    state: str
+
+
+class Pauses(TypedDict):
+    items: list[Pause]
+    next: None
+
+
+class Resumed(TypedDict):
+    """The pauses that were ended."""
+
+    items: list[Pause]
+
+
+class CalendarWindow(TypedDict):
+    """`end` null: there is none within two years."""
+
+    start: str
+    end: str | None
+
+
+class Calendar(TypedDict):
+    """`applies_to`: whom it concerns by itself; `jobs`: those that name it. `fault`: why it cannot be read."""
+
+    id: str
+    name: str
+    description: str
+    effect: str
+    timezone: str
+    rules: list[str]
+    applies_to: list[str]
+    jobs: list[str]
+    fault: str | None
+    created_by: str
+    created_at: str
+    updated_by: str
+    updated_at: str
+    # only for one calendar
+    next_windows: NotRequired[list[CalendarWindow]]
+    # only in the answer to an import
+    skipped: NotRequired[list[str]]
+
+
+class Calendars(TypedDict):
+    items: list[Calendar]
+    next: None
+
+
 class Job(TypedDict):
     id: str
     name: str
@@ -75,6 +167,21 @@ class Job(TypedDict):
     run_timeout_seconds: float
     targets_at_once: int
     priority: int
+    on_offline: str
+    lock_hosts: bool
+    throttle: str | None
+    batch: str | None
+    batch_pause_seconds: float
+    max_fail: str | None
+    start_at: str | None
+    end_at: str | None
+    max_runs: int | None
+    tags: dict[str, str]
+    spread_seconds: float
+    jitter_seconds: float
+    calendars: list[str]
+    windows: list[Window]
+    paused: Pause | None
     created_by: str
     created_at: str
     updated_by: str
@@ -89,8 +196,11 @@ class Job(TypedDict):
     vars: NotRequired[dict[str, str]]
     steps: NotRequired[list[Step]]
     next_runs: NotRequired[list[Upcoming]]
+    no_next: NotRequired[str]  # why an enabled job has no next run at a known instant
+    runs_left: NotRequired[int]  # of max_runs
     # only in the answer to a save
     warnings: NotRequired[list[str]]
+    readings: NotRequired[list[str]]  # what the words of `when` were taken to mean
 
 
 class JobPage(TypedDict):
@@ -117,10 +227,26 @@ class Deleted(TypedDict):
     active_runs: int
 
 
+class DayAhead(TypedDict):
+    """One day of a month, by the calendar of `Preview.timezone`."""
+
+    date: str
+    starts: int
+    dropped: int  # by a pause or a calendar
+    first: NotRequired[str]  # the first start's time of day
+    notes: NotRequired[list[str]]  # what moves or drops
+
+
 class Preview(TypedDict):
     trigger_text: str
     trigger_short: str
+    timezone: str
     next_runs: list[Upcoming]
+    previous_runs: NotRequired[list[Upcoming]]  # what the trigger names, newest last; what ran is in the history
+    days: NotRequired[list[DayAhead]]  # of the month that was asked for
+    no_next: NotRequired[str]  # why there is no next run
+    warnings: NotRequired[list[str]]  # what to be careful of
+    readings: NotRequired[list[str]]  # what the words of `when` were taken to mean
 
 
 class HostCount(TypedDict):
@@ -139,13 +265,18 @@ class Attempt(TypedDict):
     signal: int | None
     changed: bool | None
     registered: Json
+    evidence: str | None  # what was learnt after it had ended `unknown`
     started_at: str | None
     finished_at: str | None
     output_bytes: int
 
 
 class Target(TypedDict):
-    """`step` is the cursor: the name of the step it is at, None after the last."""
+    """`step` is the cursor: the name of the step it is at, None after the last.
+
+    While `queued`, `waiting_for` says what it is parked for (retry, host), `message` in words, and `next_look_at` when
+    it is looked at again at the latest. `batch` counts from 1; None where the run has no batches.
+    """
 
     id: str
     host: str
@@ -153,6 +284,9 @@ class Target(TypedDict):
     reason: str | None
     message: str | None
     step: str | None
+    batch: int | None
+    waiting_for: str | None
+    next_look_at: str | None
     changed: bool | None
     started_at: str | None
     finished_at: str | None
@@ -171,6 +305,24 @@ class Plan(TypedDict):
 
 class Planned(TypedDict):
     plan: Plan
+    warnings: NotRequired[list[str]]
+
+
+class FanOut(TypedDict):
+    """The rules of a run, and how far it has come: targets of batches up to `open_batch` may start (None: there are
+    no batches), none before `next_start_at`; `bad` ended badly, and `most_bad` may before the rest is skipped."""
+
+    on_offline: str
+    lock_hosts: bool
+    throttle: str | None
+    batch: str | None
+    batch_pause_seconds: float
+    max_fail: str | None
+    sizes: list[int]
+    open_batch: int | None
+    next_start_at: str | None
+    bad: int
+    most_bad: int | None
 
 
 class Run(TypedDict):
@@ -192,6 +344,7 @@ class Run(TypedDict):
     queued_at: str | None
     started_at: str | None
     finished_at: str | None
+    deferred_by: str | None  # the calendar that put it off from `nominal_at` to `due_at`
     duration_seconds: float | None
     principal: str
     rerun_of: str | None
@@ -201,6 +354,16 @@ class Run(TypedDict):
     # only in the details of one run
     plan: NotRequired[Plan]
     targets: NotRequired[list[Target]]
+    fan_out: NotRequired[FanOut]  # where it has rules
+    # only in the answer to a rerun
+    warnings: NotRequired[list[str]]
+
+
+class RunChange(TypedDict):
+    """A run without its plan, and those of its targets that have changed since the event before."""
+
+    run: Run
+    targets: list[Target]
 
 
 class RunPage(TypedDict):
@@ -279,18 +442,31 @@ class Instance(TypedDict):
 
 
 class Host(TypedDict):
-    """`in_all`: whether the selector `all` picks it now."""
+    """`in_all`: whether the selector `all` picks it now. `groups`: the static ones. The host that is built in has no
+    version."""
 
     id: str
     name: str
     connector: str
     address: str | None
+    port: int | None
+    user: str | None
+    key_file: str | None
+    passphrase_file: str | None
+    password_file: str | None
+    sudo_password_file: str | None
+    jump: str | None
     os: str | None
-    tags: dict[str, str]
-    groups: list[str]
     site: str | None
+    tags: dict[str, str]
+    vars: dict[str, str]
+    groups: list[str]
     disabled: bool
     in_all: bool
+    version: int | None
+    updated_at: str | None
+    # only in the answer to a save
+    warnings: NotRequired[list[str]]
 
 
 class Hosts(TypedDict):
@@ -303,7 +479,11 @@ class Names(TypedDict):
 
 
 class Group(TypedDict):
+    """`selector` is None for a static group. `hosts` are in it now, disabled ones too."""
+
     name: str
+    description: str
+    selector: str | None
     hosts: list[str]
 
 
@@ -312,8 +492,72 @@ class Groups(TypedDict):
     next: None
 
 
+class Site(TypedDict):
+    name: str
+    hosts: list[str]
+
+
+class Sites(TypedDict):
+    items: list[Site]
+    next: None
+
+
+class Imported(TypedDict):
+    """What became of each host and group that was named, or would in a dry run."""
+
+    hosts_added: list[str]
+    hosts_updated: list[str]
+    hosts_unchanged: list[str]
+    groups_added: list[str]
+    groups_updated: list[str]
+    warnings: list[str]
+
+
+class Ping(TypedDict):
+    """`reason` says why it is not `ok`; `system` is what the host calls its system."""
+
+    host: str
+    ok: bool
+    reason: str | None
+    message: str
+    seconds: float
+    system: str | None
+
+
+class HostKey(TypedDict):
+    """`line` is what a known_hosts file says of it: `ssh-ed25519 AAAA…`."""
+
+    algorithm: str
+    fingerprint: str
+    line: str
+
+
+class KeyCheck(TypedDict):
+    """The key a host shows. `before` are the keys it was known by, where the verdict is `changed`."""
+
+    host: str
+    shown: HostKey
+    verdict: Literal["known", "unknown", "changed"]
+    before: list[HostKey]
+
+
 class Removed(TypedDict):
     deleted: str
+
+
+class Limit(TypedDict):
+    """`used`: of `runs` those that hold a slot, of the others the targets at work now."""
+
+    key: str
+    cap: int
+    used: int
+    # only in the answer to a change
+    warnings: NotRequired[list[str]]
+
+
+class Limits(TypedDict):
+    items: list[Limit]
+    next: None
 
 
 class PlaybookItem(TypedDict):

@@ -1,70 +1,141 @@
-"""Triggers as people write them: `every: 20s`, a local time for `at`, a zone that may be left out."""
+"""Triggers as people write them: `every: 20s`, a local time for `at`, a zone that may be left out, `when` in words."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rota.domain.errors import FieldError, InvalidInput
-from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros, parse_duration, parse_rfc3339
+from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros, parse_duration
 from rota.domain.job import NamedTrigger
+from rota.domain.trigger.explain import describe
+from rota.domain.trigger.rrule import Recurrence, read_rrule
 from rota.domain.trigger.spec import (
+    CalendarTrigger,
     CronTrigger,
     IntervalTrigger,
-    ManualTrigger,
     OnceTrigger,
     TriggerSpec,
+    ZonedTrigger,
     from_dict,
     parse_zone,
 )
-from rota.domain.trigger.zones import zone_named
+from rota.domain.trigger.when import find_when, read_moment
 
 DEFAULT_NAME = "main"
-_LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})(:\d{2})?")
+MOST_TRIGGERS = 50
 # What `domain.trigger` calls a field, and what the API calls it.
 _API_NAMES = {"zone": "timezone", "every_seconds": "every"}
+# Handed on as they are: what they may hold is judged by the domain.
+_AS_THEY_ARE = (
+    *("expression", "every_seconds", "anchor", "unit", "times", "weekdays", "nth", "month_days", "months"),
+    *("overflow", "gap", "fold", "gap_seconds", "backoff_seconds"),
+)
+_ZONELESS = frozenset({"manual", "triggered", "on_start", "continuous"})
+_WORDS_FOR_CRON = ("@every", "@reboot")  # a crontab's words for what is another kind here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerDraft:
-    """One trigger as it was asked for. None = not said. `every` is text (`20s`), `every_seconds` its number."""
+    """One trigger as it was asked for. None = not said.
+
+    `when` (a short form or English) and `rrule` each stand for all that follows them here. `every` is a length
+    (`20s`) for an interval, and a number for a calendar trigger.
+    """
 
     kind: str | None = None
     name: str | None = None
+    timezone: str | None = None
+    type: str | None = None  # with `value`: seed 3's form
+    value: str | None = None
+    when: str | None = None
+    rrule: str | None = None
     expression: str | None = None
-    every: str | None = None
+    every: str | int | None = None
     every_seconds: float | None = None
     anchor: str | None = None
     at: str | None = None
-    timezone: str | None = None
+    unit: str | None = None
+    times: Sequence[str] | None = None
+    weekdays: Sequence[str] | None = None
+    nth: Sequence[str] | None = None
+    month_days: Sequence[int] | None = None
+    months: Sequence[int | str] | None = None
+    overflow: str | None = None
+    gap: str | None = None
+    fold: str | None = None
+    seed: str | None = None
+    gap_seconds: float | None = None
+    backoff_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTriggers:
+    """`readings` say how words were understood. `start_at` and `end_at` are those of a recurrence rule."""
+
+    triggers: tuple[NamedTrigger, ...]
+    readings: tuple[str, ...] = ()
+    start_at: Micros | None = None
+    end_at: Micros | None = None
 
 
 def read_triggers(
     drafts: Sequence[TriggerDraft],
     *,
     now: Micros,
+    begin: Micros | None = None,
     timezone: str | None = None,
     before: Sequence[NamedTrigger] = (),
+    seed: str = "",
     faults: list[FieldError],
-) -> tuple[NamedTrigger, ...]:
+) -> ReadTriggers:
     """Read all triggers; what is wrong is added to `faults`, and those triggers are left out.
 
-    A zone that is left out is `timezone`, else that of the trigger of the same name in `before`, else UTC. An
-    interval whose length stays the same keeps its anchor. A `once` that is not later than `now` is a fault.
+    A zone that is left out is `timezone`, else that of the trigger of the same name in `before`, else UTC. What
+    an edit leaves as it was keeps its anchor and its seed; a new anchor is `begin`, the job's start, else `now`.
+    `seed` is that of new expressions with `H` or `~`.
     """
     known = {named.name: named.rule for named in before}
-    found = []
+    found: list[NamedTrigger] = []
+    readings: list[str] = []
+    start_at: Micros | None = None
+    end_at: Micros | None = None
     for place, draft in enumerate(drafts):
         path = f"triggers[{place}]."
         name = draft.name or (DEFAULT_NAME if place == 0 else f"trigger-{place + 1}")
+        old = known.get(name)
+        zone = draft.timezone or timezone or (old.zone if isinstance(old, ZonedTrigger) else "UTC")
         try:
-            rule = _read(draft, known.get(name), now=now, timezone=timezone, path=path)
+            if draft.when is not None:
+                rules, reading = _of_words(draft, zone, now=now, path=path)
+                readings.append(reading)
+            elif draft.rrule is not None:
+                recurrence = _of_rrule(draft, zone, now=now, alone=len(drafts) == 1, path=path)
+                rules, start_at, end_at = (recurrence.trigger,), recurrence.start_at, recurrence.end_at
+            else:
+                rules = (_of_fields(draft, old, zone, now=now, begin=begin, seed=seed, path=path),)
         except InvalidInput as error:
             faults += [_in_api_words(fault, draft) for fault in error.as_faults()]
             continue
-        found.append(NamedTrigger(name=name, rule=rule))
-    return tuple(found)
+        found += [
+            NamedTrigger(name=name if number == 1 else f"{name}-{number}", rule=rule)
+            for number, rule in enumerate(rules, 1)
+        ]
+    return ReadTriggers(tuple(found), tuple(readings), start_at, end_at)
+
+
+def read_words(text: str, *, now: Micros, zone: str) -> tuple[tuple[TriggerSpec, ...], str]:
+    """Return what `--when` means, and how it was read: a short form if it is one, else English.
+
+    The one place where that is decided. Raises InvalidInput.
+    """
+    rule = find_when(text, now=now, zone=zone)
+    if rule is not None:
+        return (rule,), describe(rule)
+    from rota.domain.trigger.phrase import read_phrase  # only where there are words: a grammar is no small import
+
+    reading = read_phrase(text, zone, now=now)
+    return reading.triggers, reading.reading
 
 
 def in_zone(triggers: Sequence[NamedTrigger], timezone: str) -> tuple[NamedTrigger, ...]:
@@ -74,7 +145,7 @@ def in_zone(triggers: Sequence[NamedTrigger], timezone: str) -> tuple[NamedTrigg
     except InvalidInput as error:
         raise InvalidInput.of(error.as_faults("timezone")) from error
     return tuple(
-        named if isinstance(named.rule, ManualTrigger) else replace(named, rule=replace(named.rule, zone=zone))
+        replace(named, rule=replace(named.rule, zone=zone)) if isinstance(named.rule, ZonedTrigger) else named
         for named in triggers
     )
 
@@ -92,40 +163,81 @@ def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[Fiel
     ]
 
 
-def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone: str | None, path: str) -> TriggerSpec:
-    old_zone = old.zone if isinstance(old, CronTrigger | IntervalTrigger | OnceTrigger) else None
-    zone = draft.timezone or timezone or old_zone or "UTC"
+def _of_words(draft: TriggerDraft, zone: str, *, now: Micros, path: str) -> tuple[tuple[TriggerSpec, ...], str]:
+    _require_alone(draft, "when", path)
+    assert draft.when is not None
+    try:
+        return read_words(draft.when, now=now, zone=parse_zone(zone))
+    except InvalidInput as error:
+        raise InvalidInput.of(error.as_faults(f"{path}when")) from error
+
+
+def _of_rrule(draft: TriggerDraft, zone: str, *, now: Micros, alone: bool, path: str) -> Recurrence:
+    """A beginning that is over already says nothing."""
+    _require_alone(draft, "rrule", path)
+    assert draft.rrule is not None
+    try:
+        found = read_rrule(draft.rrule, now=now, zone=zone)
+    except InvalidInput as error:
+        raise InvalidInput.of(_in_rrule(fault, path) for fault in error.as_faults()) from error
+    start_at = found.start_at if found.start_at is not None and found.start_at > now else None
+    if not alone and (start_at is not None or found.end_at is not None):
+        message = "begins or ends at a time of its own, beside other triggers"
+        expected = "start_at and end_at of the job, which hold for all its triggers"
+        raise InvalidInput.of([FieldError(field=f"{path}rrule", message=message, expected=expected)])
+    return replace(found, start_at=start_at)
+
+
+def _in_rrule(fault: FieldError, path: str) -> FieldError:
+    """A fault of one part of the rule (`rrule.BYDAY`), told of the whole text, which is what was typed."""
+    part = fault.field.removeprefix("rrule").removeprefix(".")
+    return replace(fault, field=f"{path}rrule", message=f"{part} {fault.message}".strip())
+
+
+def _require_alone(draft: TriggerDraft, field: str, path: str) -> None:
+    beside = [name for name in (*_AS_THEY_ARE, "kind", "type", "value", "every", "at", "when", "rrule", "seed")
+              if name != field and getattr(draft, name) is not None]  # fmt: skip
+    if beside:
+        message = f"is given together with {', '.join(beside)}"
+        raise InvalidInput.of([FieldError(field=f"{path}{field}", message=message, expected=f"{field} alone")])
+
+
+def _of_fields(
+    draft: TriggerDraft,
+    old: TriggerSpec | None,
+    zone: str,
+    *,
+    now: Micros,
+    begin: Micros | None,
+    seed: str,
+    path: str,
+) -> TriggerSpec:
+    if draft.type is not None:
+        draft = _typed(draft, path)
+    if draft.expression is not None and draft.expression.strip().lower().startswith(_WORDS_FOR_CRON):
+        rule = find_when(draft.expression, now=now, zone=zone)
+        if rule is not None:
+            return rule
     data: dict[str, object] = {"kind": draft.kind or _kind_of(draft)}
-    given: dict[str, object] = {
-        "expression": draft.expression,
-        "every_seconds": draft.every_seconds,
-        "anchor": draft.anchor,
-        "at": draft.at,
-        "zone": draft.timezone,
-    }
-    data |= {key: value for key, value in given.items() if value is not None}
+    data |= {name: value for name in _AS_THEY_ARE if (value := getattr(draft, name)) is not None}
     faults: list[FieldError] = []
+    if draft.at is not None:
+        data["at"] = draft.at if data["kind"] != "once" else _moment(draft.at, zone, now=now, path=path, faults=faults)
     if draft.every is not None:
-        try:
-            data["every_seconds"] = parse_duration(draft.every) / SECOND
-        except InvalidInput as error:
-            faults += error.as_faults(f"{path}every")
-            data["every_seconds"] = 60  # a stand-in, so that the other fields are judged too
-    if draft.at is not None and data["kind"] == "once":
-        data["at"] = _instant(draft.at, zone)
-        try:
-            parse_rfc3339(str(data["at"]))
-        except InvalidInput as error:
-            expected = "a date and time, in the trigger's zone or with an offset"
-            hint = 'such as "2026-12-01 02:00" or "2026-12-01T02:00:00Z"'
-            faults.append(FieldError(field=f"{path}at", message=error.happened, expected=expected, hint=hint))
-            data["at"] = format_rfc3339(now)  # a stand-in
-    if isinstance(old, IntervalTrigger) and "anchor" not in data and data.get("every_seconds") == old.every / SECOND:
-        data["anchor"] = format_rfc3339(old.anchor)
-    if data["kind"] != "manual":
+        if data["kind"] == "calendar":
+            data["every"] = draft.every
+        else:
+            data["every_seconds"] = _length(str(draft.every), path, faults)
+    if data["kind"] == "cron":
+        data["seed"] = draft.seed or (old.seed if isinstance(old, CronTrigger) else "") or seed
+    elif draft.seed is not None:
+        data["seed"] = draft.seed
+    if "anchor" not in data and (anchor := _old_anchor(data, old)):
+        data["anchor"] = anchor
+    if draft.timezone is not None or data["kind"] not in _ZONELESS:
         data["zone"] = zone
     try:
-        rule = from_dict(data, created=now, path=path)
+        rule = from_dict(data, created=now if begin is None else begin, path=path)
     except InvalidInput as error:
         raise InvalidInput.of([*faults, *error.as_faults()]) from error
     if faults:
@@ -133,31 +245,71 @@ def _read(draft: TriggerDraft, old: TriggerSpec | None, *, now: Micros, timezone
     return rule
 
 
+def _typed(draft: TriggerDraft, path: str) -> TriggerDraft:
+    """Seed 3's form: `{"type": "interval", "value": "1h"}`."""
+    said = replace(draft, type=None, value=None)
+    match draft.type, draft.value:
+        case "interval", str(value):
+            return replace(said, kind="interval", every=value)
+        case "cron", str(value):
+            return replace(said, kind="cron", expression=value)
+        case "continuous", None:
+            return replace(said, kind="continuous")
+        case "trigger", None | "on_demand":
+            return replace(said, kind="manual")
+        case _:
+            message = f"{draft.type} with {draft.value!r} is no trigger"
+            expected = "interval with a length, cron with an expression, continuous, or trigger with on_demand"
+            raise InvalidInput.of([FieldError(field=f"{path}type", message=message, expected=expected)])
+
+
 def _kind_of(draft: TriggerDraft) -> str | None:
     """The kind that the fields can only mean, so that `{"expression": …}` needs no `kind`."""
     if draft.expression is not None:
         return "cron"
+    if draft.unit is not None:
+        return "calendar"
     if draft.every is not None or draft.every_seconds is not None:
         return "interval"
     return "once" if draft.at is not None else None
 
 
-def _instant(text: str, zone: str) -> str:
-    """A wall-clock time in `zone` as RFC 3339; anything else as it is, for the reader of instants to judge.
+def _length(text: str, path: str, faults: list[FieldError]) -> float:
+    """The seconds of `20s`; a stand-in after a fault, so that the other fields are judged too."""
+    try:
+        return parse_duration(text) / SECOND
+    except InvalidInput as error:
+        faults += error.as_faults(f"{path}every")
+        return 60
 
-    A time that a clock change leaves out is the end of the gap; of one that comes twice it is the first.
-    """
-    match = _LOCAL.fullmatch(text.strip())
-    if match is None:
-        return text.strip()
+
+def _moment(text: str, zone: str, *, now: Micros, path: str, faults: list[FieldError]) -> str:
+    """The instant of a moment (`2026-12-01 02:00`, `17:30`) or of a way from now (`+90s`), as RFC 3339."""
     try:
-        wall = parse_rfc3339(f"{match[1]}T{match[2]}{match[3] or ':00'}Z")
-    except InvalidInput:
-        return text.strip()
+        rule = find_when(f"at {text}", now=now, zone=zone) or find_when(text, now=now, zone=zone)
+        return format_rfc3339(rule.at if isinstance(rule, OnceTrigger) else read_moment(text, zone))
+    except InvalidInput as error:
+        if not _is_zone_fault(zone):
+            faults += error.as_faults(f"{path}at")
+        return format_rfc3339(now)  # a stand-in
+
+
+def _is_zone_fault(zone: str) -> bool:
+    """Whether the zone is at fault, which is told of by itself."""
     try:
-        return format_rfc3339(zone_named(zone).first_reaching(wall // SECOND) * SECOND)
+        parse_zone(zone)
     except InvalidInput:
-        return format_rfc3339(wall)  # the zone is at fault, and is told of by itself
+        return True
+    return False
+
+
+def _old_anchor(data: dict[str, object], old: TriggerSpec | None) -> str | None:
+    """An edit that leaves the rhythm as it was does not shift it."""
+    if isinstance(old, IntervalTrigger) and data.get("every_seconds") == old.every / SECOND:
+        return format_rfc3339(old.anchor)
+    if isinstance(old, CalendarTrigger) and (data.get("unit"), data.get("every", 1)) == (old.unit, old.every):
+        return old.anchor
+    return None
 
 
 def _utc(at: Micros) -> str:

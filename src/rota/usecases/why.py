@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rota.domain.authorize import Principal, Verb, authorize
+from rota.domain.calendars import Rules, fate_of
+from rota.domain.errors import NotFound
 from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import Micros, format_duration, format_rfc3339, from_micros
 from rota.domain.reasons import EXPLANATIONS, Reason
@@ -14,11 +16,14 @@ from rota.domain.trigger.explain import describe
 from rota.ports import Tx
 from rota.storage import audit, jobs, references, runs, tables
 from rota.storage.jobs import JobRow
+from rota.storage.quota import runs_left
 from rota.storage.runs import LedgerRow, RunRow, TargetRow
 from rota.storage.timing import Timing, timings_of
+from rota.storage.windows import load_book, rules_of
 from rota.usecases import jobs as job_cases
-from rota.usecases import shapes
+from rota.usecases import resources, shapes, why_target
 from rota.usecases.context import Context, DaemonInfo
+from rota.usecases.pauses import pause_of, typed_scope
 from rota.usecases.runs import subject
 
 _ENDED = {
@@ -41,8 +46,11 @@ class _Answer(NamedTuple):
     next_look_at: Micros | None = None
 
 
-async def why(ctx: Context, principal: Principal, ref: str, *, at: Micros | None = None) -> shapes.Why:
-    """Answer for a job or a run; `at` asks about one instant of a job. A name wins over an id.
+async def why(
+    ctx: Context, principal: Principal, ref: str, *, at: Micros | None = None, host: str | None = None
+) -> shapes.Why:
+    """Answer for a job or a run; `at` asks about one instant of a job, `host` about one target of the run, or of the
+    job's latest run. A name wins over an id.
 
     Raises NotFound with near names, InvalidInput for an id that may be either.
     """
@@ -50,6 +58,8 @@ async def why(ctx: Context, principal: Principal, ref: str, *, at: Micros | None
 
     def read(tx: Tx) -> _Answer:
         job, run = _find(tx, ref)
+        if host is not None:
+            return _of_host(tx, run or _latest(tx, job), host)
         if run is not None:
             return _of_run(tx, run, ctx.info.daemon)
         assert job is not None, "one of the two was found"
@@ -87,6 +97,8 @@ def _find(tx: Tx, ref: str) -> tuple[JobRow | None, RunRow | None]:
 def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
     targets = runs.targets_of(tx, row.id)
     lines = [_came_from(row), *_dates(row), *_bad_targets(targets)]
+    if row.finished_at is None:
+        lines += why_target.held_up(tx, row, targets)
     if row.rerun_of is not None:
         lines.append(f"It repeats {_shown(row.rerun_of)}")
     if row.cancel_requested_at is not None:
@@ -98,6 +110,26 @@ def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
         return _Answer(subject(row), row.state, f"{name} {_ended(row)}", lines)
     waits, look = _waiting(tx, row, targets, daemon)
     return _Answer(subject(row), row.state, f"{name} {waits}", lines, look)
+
+
+def _of_host(tx: Tx, row: RunRow, host: str) -> _Answer:
+    target, said = why_target.of_host(tx, row, runs.targets_of(tx, row.id), host)
+    answer = f"{host} in {_shown(row.public_id)} {said}"
+    lines = [
+        f"{one.state} at its try {one.number} of step {one.step + 1}: {one.message or one.reason or 'no word'}"
+        for one in target.attempts
+        if one.state not in {"running", "succeeded"}
+    ]
+    lines += [f"Learnt later: {one.evidence}" for one in target.attempts if one.evidence]
+    return _Answer(f"{subject(row)} on {host}", target.state, answer, lines, target.not_before)
+
+
+def _latest(tx: Tx, job: JobRow | None) -> RunRow:
+    assert job is not None, "one of the two was found"
+    row = runs.latest_run(tx, job.id)
+    if row is None:
+        raise NotFound(f'schedule "{job.name}" has not run yet', hint=f"see: rota why {job.name}")
+    return row
 
 
 def _ended(row: RunRow) -> str:
@@ -129,14 +161,17 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
             return f"waits for {other}{nobody}", soon
         case None:
             pass
+    looks = [target.not_before for target in targets if target.not_before is not None]
     if row.state == RunState.QUEUED:
+        if any(target.waiting_for is not None for target in targets):
+            return f"waits for its hosts{nobody}", min(looks, default=soon)
         return f"is ready and waits for a worker to take it{nobody}", soon
     lost = [target.lost_since for target in targets if target.lost_since is not None]
     if lost:
         return f"was going on when its owner was lost at {_said(min(lost))}; it may still be adopted", soon
     left = row.total - sum(1 for target in targets if target.finished_at is not None)
     running = "is running" if row.started_at is None else f"has been running since {_said(row.started_at)}"
-    return f"{running}, {left} of {row.total} hosts still at it", None
+    return f"{running}, {left} of {row.total} hosts still at it", min(looks, default=None)
 
 
 def _came_from(row: RunRow) -> str:
@@ -150,6 +185,10 @@ def _came_from(row: RunRow) -> str:
             return f"Rerun by {row.principal} at {_said(row.created_at)}"
         case _:
             late = ", caught up late" if row.catch_up else ""
+            if row.deferred_by is not None:
+                late = f", put off until {_said(row.due_at)} by {row.deferred_by}"
+            elif row.nominal is not None and row.due_at != row.nominal and not row.catch_up:
+                late = f", moved to {_said(row.due_at)} by its spread"
             return f"Due by {row.kind} at {_said(row.nominal or row.due_at)}{late}, {by}"
 
 
@@ -195,14 +234,22 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
     clock = [timing for timing in timings_of(tx, row.id) if timing.rule is not None and timing.nominal is not None]
     if not clock:
         manual = all(timing.rule is None for timing in timings_of(tx, row.id))
-        said = "runs only when it is triggered" if manual else "has no run ahead: its last instant has passed"
+        why = resources.no_next(row.spec, runs_left(tx, row.id, row.spec.max_runs), tx.at)
+        said = "runs only when it is triggered" if manual else f"has no run ahead: {why}"
         lines.append(f"Run it now: rota schedule trigger {row.name}")
         return _Answer(about, "enabled", f"{name} {said}", lines)
-    first = min(clock, key=lambda timing: timing.nominal or 0)
-    return _next(about, name, first, lines, daemon, now=tx.at)
+    book = load_book(tx, since=tx.at)
+    paused = pause_of(tx, book, row)
+    if paused is not None:
+        lines.append(f"Paused since {_said(paused.since)}; let it start again: rota resume {typed_scope(paused)}")
+        return _Answer(about, "paused", f"{name} does not start by itself: {paused.said}", lines, paused.until)
+    first = min(clock, key=lambda timing: timing.fire_at or timing.nominal or 0)
+    return _next(about, name, first, rules_of(tx, book, row.id, row.spec), lines, daemon, now=tx.at)
 
 
-def _next(about: str, name: str, timing: Timing, lines: list[str], daemon: DaemonInfo, *, now: Micros) -> _Answer:
+def _next(
+    about: str, name: str, timing: Timing, rules: Rules, lines: list[str], daemon: DaemonInfo, *, now: Micros
+) -> _Answer:
     """What the nearest instant of an enabled job waits for."""
     assert timing.nominal is not None and timing.rule is not None, "the caller chose a trigger that is due"
     due = f"{_said(timing.nominal)} ({describe(timing.rule)})"
@@ -214,9 +261,21 @@ def _next(about: str, name: str, timing: Timing, lines: list[str], daemon: Daemo
     if not daemon.scheduling:
         lines.append("Set schedule.enabled: true in rota.yaml and restart the daemon")
         return _Answer(about, "enabled", f"{name} is due at {due}, but the daemon's schedule.enabled is false", lines)
-    if timing.nominal <= now:
+    fire_at = timing.fire_at or timing.nominal
+    if timing.deferred_by is not None and fire_at > now:
+        answer = f"{name} was due at {due} and is put off until {_said(fire_at)} by {timing.deferred_by}"
+        return _Answer(about, "enabled", answer, lines, fire_at)
+    if fire_at <= now:
         return _Answer(about, "enabled", f"{name} was due at {due} and is about to be planned", lines, now)
-    return _Answer(about, "enabled", f"{name} runs next at {due}", lines, timing.nominal)
+    fate = fate_of(fire_at, rules)
+    if fate.reason is not None:
+        answer = f"{name} is due next at {due} and will not start then: {fate.by}"
+        return _Answer(about, "enabled", answer, lines, fire_at)
+    if fate.fire_at != fire_at:
+        answer = f"{name} is due next at {due} and will be put off until {_said(fate.fire_at)} by {fate.by}"
+        return _Answer(about, "enabled", answer, lines, fire_at)
+    moved = "" if fire_at == timing.nominal else f", moved to {_said(fire_at)} by its spread"
+    return _Answer(about, "enabled", f"{name} runs next at {due}{moved}", lines, fire_at)
 
 
 def _last(tx: Tx, row: JobRow) -> Iterator[str]:
@@ -247,6 +306,9 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
         return _of_job(tx, row, daemon)
     if at < row.created_at:
         return _Answer(about, "unknown", f"{name} did not exist at {when}: it was made at {_said(row.created_at)}", [])
+    waiting = [timing for timing in timings_of(tx, row.id) if timing.nominal is not None and timing.nominal <= at]
+    if any(timing.deferred_by is not None for timing in waiting):
+        return _of_job(tx, row, daemon)
     lines = [f"{timing.name}: {describe(timing.rule)}" for timing in timings_of(tx, row.id) if timing.rule is not None]
     pending = [timing for timing in timings_of(tx, row.id) if timing.nominal is not None and timing.nominal <= at]
     if pending and not daemon.running:

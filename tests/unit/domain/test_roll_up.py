@@ -74,6 +74,21 @@ def test_when_only_some_crashed_the_run_is_not_cancelled(beside: TargetEnd) -> N
     assert rolled.state in {RunState.PARTIAL, RunState.FAILED}
 
 
+def test_hosts_left_out_as_offline_make_a_run_no_worse_and_are_told() -> None:
+    left_out = TargetEnd(K, Reason.HOST_OFFLINE, 2, "it refused the connection")
+    rolled = roll_up([TargetEnd(S, None, 3), left_out])
+    assert (rolled.state, rolled.reason, rolled.message, rolled.ok) == (
+        RunState.SUCCEEDED, None, "skipped as offline: 2 of 5 hosts", 3,
+    )  # fmt: skip
+    assert roll_up([TargetEnd(S, None, 3), left_out, TargetEnd(F, Reason.STEP_FAILED, 1)]).state is RunState.PARTIAL
+    assert roll_up([TargetEnd(F, Reason.STEP_FAILED, 1), left_out]).reason is Reason.STEP_FAILED
+
+
+def test_a_run_that_did_nothing_anywhere_has_not_succeeded() -> None:
+    rolled = roll_up([TargetEnd(K, Reason.HOST_OFFLINE, 5)])
+    assert (rolled.state, rolled.reason) == (RunState.FAILED, Reason.HOST_OFFLINE)
+
+
 FINAL = st.sampled_from([state for state in TargetState if state not in TARGET_MOVES])
 GROUPS = st.lists(
     st.builds(TargetEnd, FINAL, st.none() | st.sampled_from(list(Reason)), st.integers(1, 1000)), min_size=1, max_size=6
@@ -86,7 +101,10 @@ def test_every_mixture_gives_a_final_state_that_does_not_depend_on_the_order(gro
     assert rolled.state not in RUN_MOVES
     assert rolled.state is roll_up(reversed(groups)).state
     assert rolled.ok == sum(group.count for group in groups if group.state is S)
-    assert (rolled.state is RunState.SUCCEEDED) == all(group.state is S for group in groups)
+    left_out = [group.state is K and group.reason is Reason.HOST_OFFLINE for group in groups]
+    assert (rolled.state is RunState.SUCCEEDED) == (
+        rolled.ok > 0 and all(group.state is S or out for group, out in zip(groups, left_out, strict=True))
+    )
 
 
 def test_every_reason_has_words() -> None:

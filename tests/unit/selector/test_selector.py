@@ -19,6 +19,7 @@ from rota.domain.selector import (
     Term,
     format_selector,
     from_lines,
+    group_circle,
     names,
     parse,
     require_known,
@@ -114,6 +115,54 @@ def test_a_group_that_does_not_exist_picks_nothing_whatever_a_host_says() -> Non
     assert resolve(parse("group:web"), FLEET, ()) == ()
 
 
+DYNAMIC = (
+    *GROUPS,
+    Group(name="prod", selector="tag:env=prod"),
+    Group(name="prod-web", selector="group:prod & group:web"),
+    Group(name="not-prod", selector="!group:prod"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("group:prod", "db1 web1"),
+        ("group:prod-web", "web1"),
+        ("group:not-prod", "mac1 web2"),
+        ("group:not-prod,group:prod", "db1 mac1 web1 web2"),
+        ("group:web,!group:prod-web", "web2"),
+    ],
+)
+def test_a_dynamic_group_is_what_its_selector_picks(text: str, expected: str) -> None:
+    assert " ".join(resolve(parse(text), FLEET, DYNAMIC)) == expected
+
+
+def test_a_host_cannot_say_that_it_is_in_a_dynamic_group() -> None:
+    hosts = (*FLEET, Host(name="liar", groups=frozenset({"prod"})))
+    assert resolve(parse("group:prod"), hosts, DYNAMIC) == ("db1", "web1")
+
+
+def test_a_dynamic_group_that_contains_itself_picks_nothing_and_says_why() -> None:
+    circle = (Group(name="a", selector="tag:x,group:b"), Group(name="b", selector="!group:a"))
+    with pytest.raises(InvalidInput, match="group b contains itself: b → a → b"):
+        resolve(parse("group:b"), FLEET, circle)
+
+
+@pytest.mark.parametrize(
+    ("name", "circle"),
+    [("a", ("a", "b", "a")), ("b", ("b", "a", "b")), ("c", ()), ("web", ()), ("self", ("self",) * 2)],
+)
+def test_a_circle_of_groups_is_named_from_where_one_stands(name: str, circle: tuple[str, ...]) -> None:
+    groups = [
+        Group(name="a", selector="group:b,group:nosuch"),
+        Group(name="b", selector="!(group:a & tag:x)"),
+        Group(name="c", selector="group:a"),
+        Group(name="self", selector="group:self"),
+        Group(name="web"),
+    ]
+    assert group_circle(name, {group.name: group for group in groups}) == circle
+
+
 def test_the_hosts_and_groups_that_are_named_are_told() -> None:
     selector = parse("host:a,group:b&!(host:c,tag:d),~e,!group:f")
     assert names(selector) == Names(hosts=frozenset({"a", "c"}), groups=frozenset({"b", "f"}))
@@ -128,6 +177,15 @@ def test_every_missing_host_and_group_is_named_at_once_with_near_names() -> None
         'host wbe1 does not exist; did you mean "web1"?',
         'group wbe does not exist; did you mean "web"?',
     ]
+
+
+@pytest.mark.timeout(20)
+def test_of_very_many_missing_hosts_the_first_are_named_and_the_rest_counted() -> None:
+    selector = parse(",".join(f"host:a{number}" for number in range(5000)))
+    with pytest.raises(NotFound) as caught:
+        require_known(selector, [f"b{number}" for number in range(10_000)], [])
+    assert len(caught.value.errors) == 51
+    assert caught.value.errors[-1].message == "and 4950 more do not exist"
 
 
 def test_local_is_known_without_being_in_the_inventory() -> None:

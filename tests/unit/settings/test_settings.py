@@ -46,6 +46,14 @@ def test_without_a_file_the_defaults_are_those_of_the_manual(loaded: Load) -> No
         "shutdown_grace_seconds": 60,
         "targets_at_once": 10,
         "log": {"level": "info", "format": "text"},
+        "ssh": {
+            "known_hosts": (),
+            "connect_timeout_seconds": 10,
+            "idle_seconds": 60,
+            "keepalive_seconds": 15,
+            "lost_grace_seconds": 120,
+            "kill_grace_seconds": 10,
+        },
         "database": "sqlite",
     }
 
@@ -181,3 +189,30 @@ def test_a_file_that_cannot_be_read_is_no_missing_file(loaded: Load, tmp_path: P
     (tmp_path / "rota.yaml").mkdir()
     with pytest.raises(Unavailable, match="cannot read"):
         loaded()
+
+
+def test_files_of_known_hosts_are_a_list(loaded: Load) -> None:
+    settings = loaded("ssh:\n  known_hosts:\n    - /etc/ssh/ssh_known_hosts\n    - ~/.ssh/known_hosts\n")
+    assert settings.ssh.known_hosts == ("/etc/ssh/ssh_known_hosts", "~/.ssh/known_hosts")
+    assert loaded(ROTA_SSH__KNOWN_HOSTS="[/a, /b]").ssh.known_hosts == ("/a", "/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ssh: {known_hosts: /etc/known}\n", "ssh.known_hosts: '/etc/known' is not a list"),
+        ("ssh:\n  known_hosts:\n    - 1\n", "ssh.known_hosts.0: 1 is not a text, in"),
+        ("ssh: {known_hosts: [" + "a, " * 30 + "a]}\n", "ssh.known_hosts: has too many values"),
+        ("schedule: [1, 2]\n", "schedule: is not a mapping"),
+        ("ssh: {connect_timeout_seconds: 0}\n", "ssh.connect_timeout_seconds: 0 is too small"),
+    ],
+)
+def test_a_list_that_cannot_be_meant_is_refused(loaded: Load, text: str, told: str) -> None:
+    assert told in str(fault(loaded, text))
+
+
+def test_lists_of_lists_of_lists_do_not_grow_without_end(loaded: Load) -> None:
+    bomb = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    for below, above in zip("abcde", "bcdef", strict=True):
+        bomb += f"{above}: &{above} [" + ", ".join([f"*{below}"] * 9) + "]\n"
+    assert "more than 1000 keys" in str(fault(loaded, bomb))

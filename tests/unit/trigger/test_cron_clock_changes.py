@@ -10,15 +10,18 @@ import pytest
 
 from rota.domain.instant import DAY, HOUR, MINUTE, from_micros, to_micros
 from rota.domain.trigger.cron import cron_timetable
+from rota.domain.trigger.kinds import Fold, Gap
 from rota.domain.trigger.zones import zone_named
 
 
-def shown(expression: str, zone: str, first: str, last: str) -> list[str]:
+def shown(
+    expression: str, zone: str, first: str, last: str, gap: Gap = Gap.RUN_AFTER, fold: Fold = Fold.FIRST
+) -> list[str]:
     """Return the occurrences from `first` to `last` (wall, inclusive): `HH:MM±HHMM`, with dates if of several days."""
     info = ZoneInfo(zone)
     low = to_micros(datetime.fromisoformat(first).replace(tzinfo=info)) - 1
     high = to_micros(datetime.fromisoformat(last).replace(tzinfo=info, fold=1))
-    times = cron_timetable(expression, zone)
+    times = cron_timetable(expression, zone, gap=gap, fold=fold)
     found = []
     at = times.next(low)
     while at is not None and at <= high:
@@ -99,6 +102,59 @@ def test_two_o_clock_in_new_york_runs_once_on_every_civil_day_of_the_year() -> N
         at = following
     assert all(after - before == timedelta(days=1) for before, after in pairwise(days))
     assert (str(days[0]), str(days[-1])) == ("2026-01-01", "2026-12-31")
+
+
+# Other rules for fixed times
+
+SPRING_DAY, AUTUMN_DAY = ("2026-03-08T00:00", "2026-03-08T12:00"), ("2026-11-01T00:00", "2026-11-01T12:00")
+
+
+@pytest.mark.parametrize("fold", Fold)
+def test_skip_drops_what_falls_into_a_gap_and_nothing_else(fold: Fold) -> None:
+    assert shown("30 2 * * *", "America/New_York", *SPRING_DAY, Gap.SKIP, fold) == []
+    assert shown("0 2,3 * * *", "America/New_York", *SPRING_DAY, Gap.SKIP, fold) == ["03:00-0400"]
+
+
+@pytest.mark.parametrize("fold", Fold)
+def test_run_after_runs_at_the_end_of_a_gap_whatever_holds_for_folds(fold: Fold) -> None:
+    assert shown("15,30 2 * * *", "America/New_York", *SPRING_DAY, Gap.RUN_AFTER, fold) == ["03:00-0400"]
+    assert shown("0 2,3 * * *", "America/New_York", *SPRING_DAY, Gap.RUN_AFTER, fold) == ["03:00-0400"]
+
+
+@pytest.mark.parametrize("gap", Gap)
+@pytest.mark.parametrize(
+    ("fold", "expected"),
+    [
+        (Fold.FIRST, ["01:30-0400"]),
+        (Fold.SECOND, ["01:30-0500"]),
+        (Fold.BOTH, ["01:30-0400", "01:30-0500"]),
+    ],
+)
+def test_a_repeated_time_runs_on_the_chosen_pass(gap: Gap, fold: Fold, expected: list[str]) -> None:
+    assert shown("30 1 * * *", "America/New_York", *AUTUMN_DAY, gap, fold) == expected
+
+
+def test_a_rule_for_fixed_times_leaves_wildcards_alone() -> None:
+    usual = shown("*/30 1 * * *", "America/New_York", *AUTUMN_DAY)
+    assert shown("*/30 1 * * *", "America/New_York", *AUTUMN_DAY, Gap.SKIP, Fold.SECOND) == usual
+
+
+def test_the_last_year_of_an_expression_ends_with_the_second_copy_of_its_last_hour() -> None:
+    for expression, fold in (("0 */30 1 1 11 ? 2026", Fold.FIRST), ("0 0,30 1 1 11 ? 2026", Fold.BOTH)):
+        found = shown(expression, "America/New_York", "2026-11-01T00:00", "2027-01-01T00:00", fold=fold)
+        assert found == ["11-01 01:00-0400", "11-01 01:30-0400", "11-01 01:00-0500", "11-01 01:30-0500"]
+
+
+def test_what_falls_into_a_gap_every_year_is_answered_with_none_and_soon() -> None:
+    """The second Sunday in March, 02:00 to 02:59: for New York no such hour has come since 2007, and none will."""
+    since = to_micros(datetime(2007, 3, 11, tzinfo=ZoneInfo("America/New_York")))
+    fixed = cron_timetable("30 2 8-14 3 */7", "America/New_York", gap=Gap.SKIP)
+    wildcard = cron_timetable("*/30 2 8-14 3 */7", "America/New_York")
+    for times in (fixed, wildcard):
+        assert times.next(since) is None
+        assert times.count(since, since + 1000 * 366 * DAY) == 0
+        last = times.prev(since)
+        assert last is not None and from_micros(last).year == 2006
 
 
 # Places

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rota.domain.errors import InvalidInput
 from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from rota.domain.trigger.spec import (
+    CalendarTrigger,
+    ContinuousTrigger,
     CronTrigger,
+    Fold,
+    Gap,
     IntervalTrigger,
     ManualTrigger,
     OnceTrigger,
+    OnStartTrigger,
+    Overflow,
     TriggerSpec,
+    Unit,
     from_dict,
     parse_cron,
     parse_interval,
@@ -36,12 +47,48 @@ EACH_KIND: list[TriggerSpec] = [
     IntervalTrigger(1_500_000, CREATED, "UTC"),
     OnceTrigger(CREATED, "America/New_York"),
     ManualTrigger(),
-]
+    CronTrigger("0 2 * * *", "Europe/Zurich", Gap.SKIP, Fold.BOTH),
+    CronTrigger("H 2 * * *", "UTC", seed="nightly"),
+    CalendarTrigger(
+        2, Unit.YEAR, (32_400, 61_200), "2026-03-05", "Asia/Tokyo", (0, 4), ((-1, 4), (2, 1)), (-1, 15), (1, 7),
+        Overflow.LAST_DAY, Gap.SKIP, Fold.SECOND,
+    ),
+    CalendarTrigger(1, Unit.DAY, (0,), "", "UTC"),
+    ContinuousTrigger(),
+    ContinuousTrigger(500_000, 90 * MINUTE),
+    OnStartTrigger(),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", EACH_KIND, ids=lambda spec: spec.kind)
 def test_json_is_read_back_unchanged(spec: TriggerSpec) -> None:
     assert from_dict(to_dict(spec)) == spec
+
+
+def test_a_rule_without_clock_change_rules_is_written_as_it_was_before_there_were_any() -> None:
+    assert to_dict(EACH_KIND[0]) == {"kind": "cron", "expression": "0 2 * * *", "zone": "Europe/Zurich"}
+
+
+def test_triggered_is_another_word_for_manual() -> None:
+    assert from_dict({"kind": "triggered"}) == ManualTrigger()
+
+
+def test_a_seed_is_kept_only_where_the_expression_asks_for_one() -> None:
+    assert parse_cron("0 2 * * *", "UTC", seed="nightly").seed == ""
+    assert parse_cron("H 2 * * *", "UTC", seed="nightly").seed == "nightly"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12), st.lists, max_leaves=4
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from([to_dict(spec) for spec in EACH_KIND]), st.dictionaries(st.text(max_size=9), JSON), st.data())
+def test_any_json_is_read_or_refused(good: dict[str, object], more: dict[str, object], data: st.DataObject) -> None:
+    changed = {key: data.draw(JSON) for key in data.draw(st.sets(st.sampled_from([*good]), max_size=2))}
+    with suppress(InvalidInput):
+        from_dict({**good, **more, **changed}, created=CREATED)
 
 
 def test_json_has_rfc3339_instants_and_seconds() -> None:
@@ -89,6 +136,10 @@ def test_every_fault_of_a_json_trigger_is_named_at_once() -> None:
         ({"kind": "once"}, "at"),
         ({"kind": "once", "at": "tomorrow"}, "at"),
         ({"kind": "manual", "zone": "UTC"}, "zone"),
+        ({"kind": "on_start", "at": "x"}, "at"),
+        ({"kind": "continuous", "gap_seconds": 8 * 86400}, "gap_seconds"),
+        ({"kind": "continuous", "backoff_seconds": "5m"}, "backoff_seconds"),
+        ({"kind": "cron", "expression": "0 2 * * *", "fold": "third"}, "fold"),
     ],
 )
 def test_a_faulty_json_trigger_is_refused_by_field(data: dict[str, object], field: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from subprocess import run
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
@@ -55,11 +55,42 @@ def test_the_table_says_what_zoneinfo_says(zone: str) -> None:
     random, info, table = Random(zone), ZoneInfo(zone), zone_named(zone)
     for _ in range(500):
         second = random.randint(-5_000_000_000, 10_000_000_000)
-        offset = datetime.fromtimestamp(second, info).utcoffset()
-        assert offset is not None
         segment = table.segment_at(second)
         assert segment.start <= second < segment.end
-        assert segment.offset == offset.total_seconds()
+        assert segment.offset == offset_at(second, info)
+
+
+def offset_at(second: int, info: ZoneInfo) -> float:
+    offset = datetime.fromtimestamp(second, info).utcoffset()
+    assert offset is not None
+    return offset.total_seconds()
+
+
+def test_no_zone_changes_before_1800_and_every_zone_repeats_after_400_years() -> None:
+    """What `zones` takes for granted, of every zone of this tzdata."""
+    random = Random(1800)
+    first, old = (int(datetime(year, 1, 2, tzinfo=UTC).timestamp()) for year in (1, 1800))
+    rules = int(datetime(2195, 1, 1, tzinfo=UTC).timestamp())
+    cycle = 146_097 * 86_400
+    for name in available_timezones() - {"Factory", "localtime", "posixrules"}:
+        info = ZoneInfo(name)
+        assert {offset_at(random.randint(first, old), info) for _ in range(5)} == {offset_at(old, info)}, name
+        for _ in range(20):
+            second = random.randint(rules, rules + cycle)
+            assert offset_at(second, info) == offset_at(second + cycle, info), name
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
+def test_the_table_holds_up_to_the_end_of_the_calendar(zone: str) -> None:
+    random, info, table = Random(zone), ZoneInfo(zone), zone_named(zone)
+    for year in (1, 1799, 1800, 2199, 2200, 2599, 2600, 2601, 9998):
+        start = int(datetime(year, 1, 2, tzinfo=UTC).timestamp())
+        for _ in range(40):
+            second = start + random.randint(0, 366 * 86_400)
+            segment = table.segment_at(second)
+            assert segment.start <= second < segment.end
+            assert segment.offset == offset_at(second, info)
+            assert table.latest_wall(second) >= second + segment.offset >= table.earliest_wall(second)
 
 
 def test_tz_comes_first(tmp_path: Path) -> None:

@@ -13,6 +13,6 @@ def demo() -> int:
 
     Ctrl-C ends it and leaves nothing behind.
     """
-    from rota.demo import run
+    from rota.demo.show import run
 
     return run()

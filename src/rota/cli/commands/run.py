@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rota.cli.command import Command
 from rota.cli.definition import in_flags
+from rota.cli.fanout import FAN_OUT_FLAGS, Spread, fan_out_options
 from rota.cli.options import Faults, dry_run, variables_option
 from rota.cli.session import Session
 from rota.cli.start import check_can_leave, print_plan, started
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, tag:k=v and more.")
 @variables_option
 @click.option("--run-timeout", metavar="DURATION", help="End the run if it takes longer. Default: 1h.")
+@fan_out_options
 @click.option("--no-wait", is_flag=True, help="Do not wait for the end; needs a daemon.")
 @dry_run
 @click.pass_obj
@@ -44,6 +46,7 @@ def run(
     run_timeout: str | None,
     no_wait: bool,
     dry_run: bool,
+    **options: Any,
 ) -> int:
     """Run a playbook, a command or a schedule now, and watch it.
 
@@ -55,11 +58,12 @@ def run(
     faults.at_most_one([option for option, value in given.items() if value])
     if not any(given.values()):
         faults.add("--playbook", "missing", expected='the name of a playbook; or --do "shell: df -h"')
+    spread = Spread(**options).spread(faults)
     if name:
-        for option, value in (("--target", target), ("--run-timeout", run_timeout)):
-            if value:
-                hint = f"change the schedule: rota schedule update {name} {option} …"
-                faults.add(option, "does not go with NAME", hint=hint)
+        others = [option for option, value in (("--target", target), ("--run-timeout", run_timeout)) if value]
+        for option in (*others, *(FAN_OUT_FLAGS[field] for field in spread)):
+            hint = f"change the schedule: rota schedule update {name} {option} …"
+            faults.add(option, "does not go with NAME", hint=hint)
     pairs = faults.variables(variables)
     seconds = faults.seconds("--run-timeout", run_timeout)
     faults.raise_any(hint="" if any(given.values()) else "such as: rota run --do 'shell: df -h'")
@@ -73,6 +77,7 @@ def run(
         "target": target,
         "vars": {**pairs} or None,
         "run_timeout_seconds": seconds,
+        **spread,
     }
     return start_ad_hoc(session, typed, no_wait=no_wait, dry_run=dry_run)
 

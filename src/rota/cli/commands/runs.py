@@ -13,6 +13,7 @@ from rota.cli import times
 from rota.cli.command import Group
 from rota.cli.definition import in_flags
 from rota.cli.emit import emit
+from rota.cli.fanout import fan_out_text
 from rota.cli.lines import Lines
 from rota.cli.options import dry_run
 from rota.cli.session import Session, out, say
@@ -24,6 +25,8 @@ from rota.client.api import Client, Wrote
 
 if TYPE_CHECKING:
     from rota.usecases.shapes import Output, Run, Target
+
+_MOST_HOSTS = 40  # of more, those that succeeded are only counted
 
 
 @click.group("runs", cls=Group, example="rota runs list\nrota runs logs run_1a2b3c4d -f")
@@ -116,22 +119,32 @@ def cancel(session: Session, run: str, dry_run: bool) -> None:
     emit(session, found, people=people, name="id")
 
 
-@runs.command("rerun", example="rota runs rerun run_1a2b3c4d")
+@runs.command("rerun", example="rota runs rerun run_1a2b3c4d --failed")
 @click.argument("run")
+@click.option("--failed", is_flag=True, help="Only on the hosts that did not succeed, as they are known now.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the end; needs a daemon.")
 @dry_run
 @click.pass_obj
-def rerun(session: Session, run: str, no_wait: bool, dry_run: bool) -> int:
-    """Repeat a run: the same plan on the same hosts, whatever has been edited since, and watch it."""
+def rerun(session: Session, run: str, failed: bool, no_wait: bool, dry_run: bool) -> int:
+    """Repeat a run: the same plan on the same hosts, whatever has been edited since, and watch it.
+
+    With --failed on every host that did not succeed: failed, timed out, unreachable, unknown, cancelled, not started.
+    """
     with session.client() as client:
         if dry_run:
-            found = client.run(run)
-            if "plan" in found:
-                hosts = [target["host"] for target in found.get("targets", [])]
-                print_plan(session, {"plan": {**found["plan"], "hosts": hosts}})
+            planned = client.plan_rerun(run, failed=failed)
+            print_plan(session, planned)
+            _warn(planned.get("warnings", []))
             return 0
         check_can_leave(client, no_wait=no_wait)
-        return started(session, client, client.rerun(run), no_wait=no_wait)
+        made = client.rerun(run, failed=failed)
+        _warn(made.get("warnings", []))
+        return started(session, client, made, no_wait=no_wait)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"Warning: {warning}")
 
 
 def print_output(session: Session, client: Client, run: str, *, follow: bool) -> None:
@@ -182,13 +195,14 @@ def _show(session: Session, run: Run) -> None:
     ]
     rows += [("Message", run["message"])] if run["message"] else []
     rows += [
-        ("Due", times.utc(run["due_at"])),
+        ("Due", _due(run)),
         ("Started", times.utc(run["started_at"])),
         ("Finished", times.utc(run["finished_at"])),
         ("Duration", times.since(run["started_at"], run["finished_at"], session.now())),
         ("Hosts", f"{run['hosts']['ok']}/{run['hosts']['total']}"),
         ("Started By", run["principal"]),
     ]
+    rows += [("Fan-Out", fan_out_text(run["fan_out"]))] if "fan_out" in run else []
     rows += [("Rerun Of", short_id(run["rerun_of"]))] if run["rerun_of"] else []
     out("\n".join(labelled(rows)))
     if "plan" in run:
@@ -198,8 +212,14 @@ def _show(session: Session, run: Run) -> None:
         out("")
         paint = {3: lambda cell: painted(cell, state_of(cell.split()[0]))} if session.colours else None
         titles = ["HOST", "STEP", "TRY", "STATUS", "DURATION", "MESSAGE"]
-        cells = [row for target in targets for row in _target_rows(target, session)]
-        out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint), painted=True)
+        told = targets
+        if len(targets) > _MOST_HOSTS and not session.wide:
+            told = [target for target in targets if target["state"] != "succeeded"]
+        cells = [row for target in told for row in _target_rows(target, session)]
+        if cells:
+            out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint), painted=True)
+        if len(told) < len(targets):
+            out(f"{len(targets) - len(told)} hosts succeeded; all of them: rota runs show {short_id(run['id'])} -o wide")
     out(f"\nWhat it wrote: rota runs logs {short_id(run['id'])}")
 
 
@@ -212,12 +232,22 @@ def _target_rows(target: Target, session: Session) -> Iterator[list[str]]:
             str(attempt["number"]),
             _status(attempt["state"], attempt["reason"]),
             times.since(attempt["started_at"], attempt["finished_at"], session.now()),
-            attempt["message"] or "",
+            "; ".join(filter(None, [attempt["message"], _learnt(attempt["evidence"])])),
         ]
     if not target["attempts"] or (target["reason"] and target["attempts"][-1]["state"] != target["state"]):
         status = _status(target["state"], target["reason"])
         yield [target["host"], target["step"] or times.NONE, times.NONE, status, times.NONE, target["message"] or ""]
 
 
+def _learnt(evidence: str | None) -> str | None:
+    return f"learnt later: {evidence}" if evidence else None
+
+
 def _status(state: str, reason: str | None) -> str:
     return f"{status_word(state)} ({reason})" if reason else status_word(state)
+
+
+def _due(run: Run) -> str:
+    """`2026-03-05 06:00:00, put off from 2026-03-05 02:00:00 by calendar "freeze"`, where it was."""
+    due, by = times.utc(run["due_at"]), run.get("deferred_by")
+    return f"{due}, put off from {times.utc(run['nominal_at'])} by {by}" if by else due

@@ -23,7 +23,7 @@ _HERE = "rota.cli.commands"
         "delete": Lazy(f"{_HERE}.schedule_act:delete", "Remove a schedule; its runs stay until retention."),
         "history": Lazy(f"{_HERE}.schedule_view:history", "List past runs, and what did not run."),
         "trigger": Lazy(f"{_HERE}.schedule_act:trigger", "Run a schedule now, and watch it."),
-        "preview": Lazy(f"{_HERE}.schedule_view:preview", "Show when a schedule is due next."),
+        "preview": Lazy(f"{_HERE}.preview:preview", "Show when a schedule starts next, or when a text would."),
         "logs": Lazy(f"{_HERE}.schedule_act:logs", "Print what the latest run of a schedule wrote."),
         "cancel": Lazy(f"{_HERE}.schedule_act:cancel", "Cancel the unfinished runs of a schedule."),
     },

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = 'rota schedule create --name daily-backup --cron "0 2 * * *" --playbook backup --target all'
 _NEXT_SHOWN = 3  # seed 1
+_NEXT_AFTER_WORDS = 5  # what was said in words is shown to be what was meant
 
 
 @click.command("create", cls=Command, example=_EXAMPLE)
@@ -32,13 +33,14 @@ _NEXT_SHOWN = 3  # seed 1
 def create(session: Session, /, name: str | None, **options: Any) -> None:
     """Make a schedule.
 
-    Needed are --name; one of --cron, --every, --at and --manual; --playbook with --target, or --do.
+    Needed are --name; a trigger (--when, --cron, --every, --at, --rrule, --continuous, --on-start or --manual; several
+    may be given); --playbook with --target, or --do.
     """
     typed, faults = Definition(**options), Faults()
     typed.check_complete(name, faults)
     body = typed.body(name, faults)
     is_something_typed = bool(body or typed.rules or typed.timezone)
-    body["triggers"] = [typed.trigger(_zone(session, typed.timezone))]
+    body["triggers"] = typed.triggers(_zone(session, typed.timezone))
     if faults and is_something_typed:
         faults.join(lambda: _judged(session, body))
     faults.raise_any(hint=_EXAMPLE)
@@ -61,14 +63,24 @@ def create(session: Session, /, name: str | None, **options: Any) -> None:
 @click.option("--name", "new_name", metavar="NAME", help="A new name.")
 @definition_options
 @click.option("--unset-var", "unset", metavar="KEY", multiple=True, help="Take a variable away; may be repeated.")
+@click.option("--unset-tag", "unset_tags", metavar="KEY", multiple=True, help="Take a tag away; may be repeated.")
 @click.pass_obj
-def update(session: Session, /, name: str, new_name: str | None, unset: Sequence[str], **options: Any) -> None:
+def update(
+    session: Session,
+    /,
+    name: str,
+    new_name: str | None,
+    unset: Sequence[str],
+    unset_tags: Sequence[str],
+    **options: Any,
+) -> None:
     """Change a schedule; what is not named stays as it is."""
     typed, faults = Definition(**options), Faults()
     body = typed.body(new_name, faults)
-    if unset:
-        variables = body.get("vars")
-        body["vars"] = {**(variables if isinstance(variables, dict) else {}), **dict.fromkeys(unset)}
+    for field, keys in (("vars", unset), ("tags", unset_tags)):
+        if keys:
+            pairs = body.get(field)
+            body[field] = {**(pairs if isinstance(pairs, dict) else {}), **dict.fromkeys(keys)}
     if not (body or typed.rules or typed.timezone):
         faults.add("", "nothing to change", expected="an option that names what to change")
     hint = f'such as: rota schedule update {name} --cron "30 1 * * *"'
@@ -79,7 +91,10 @@ def update(session: Session, /, name: str, new_name: str | None, unset: Sequence
         if typed.rules:
             job = client.job(name)
             version = job["version"]  # the zone read here must still be its zone when the rule is written
-            body["triggers"] = [typed.trigger(typed.timezone or _zone_of(job) or _zone(session, None))]
+            zone = typed.timezone or _zone_of(job) or _zone(session, None)
+            triggers = typed.triggers(zone)
+            _require_replaceable(session, job, len(triggers))
+            body["triggers"] = triggers
         elif typed.timezone:
             body["timezone"] = typed.timezone
         if faults:
@@ -107,21 +122,33 @@ def _zone(session: Session, typed: str | None) -> str:
 
 
 def _zone_of(job: Job) -> str | None:
-    """The zone a new rule inherits. Raises Conflict where it would replace several rules at once."""
-    if len(job["triggers"]) > 1:
+    """The zone that new rules inherit: that of the first trigger that has one."""
+    return next((trigger["timezone"] for trigger in job["triggers"] if "timezone" in trigger), None)
+
+
+def _require_replaceable(session: Session, job: Job, count: int) -> None:
+    """Raises Conflict where one new trigger would take the place of several, unless that was said to be meant."""
+    if len(job["triggers"]) > 1 and count == 1 and not session.yes:
         names = ", ".join(trigger["name"] for trigger in job["triggers"])
         raise Conflict(
             f'"{job["name"]}" has several triggers ({names}), and the new one would replace them all',
-            hint=f"change them over the API: PATCH /api/v1/jobs/{job['name']}",
+            hint=f"add --yes if that is meant, or say all of them; one alone: PATCH /api/v1/jobs/{job['name']}",
         )
-    return job["triggers"][0].get("timezone") if job["triggers"] else None
 
 
 def _tell_created(job: Job, *, dry_run: bool) -> None:
     head = f'Schedule "{job["name"]}"'
     out(f"{head} would be created" if dry_run else f"{head} created (ID: {short_id(job['id'])})")
     out(": ".join(trigger_line(job)))
-    out("\n".join(job_next_runs(job, _NEXT_SHOWN)))
+    _tell_next(job)
+
+
+def _tell_next(job: Job) -> None:
+    """How words were read, and the next runs: more of them after words, for the reader to judge."""
+    readings = job.get("readings", [])
+    for reading in readings:
+        out(f"Read as: {reading}")
+    out("\n".join(job_next_runs(job, _NEXT_AFTER_WORDS if readings else _NEXT_SHOWN)))
 
 
 def _tell_changed(changed: Changed, *, dry_run: bool) -> None:
@@ -132,7 +159,7 @@ def _tell_changed(changed: Changed, *, dry_run: bool) -> None:
     out(f'Schedule "{job["name"]}" {"would be updated" if dry_run else "updated"}')
     for change in changes:
         out(f"  {_changed(change['field'], change['old'], change['new'])}")
-    out("\n".join(job_next_runs(job, _NEXT_SHOWN)))
+    _tell_next(job)
 
 
 def _changed(field: str, old: Json, new: Json) -> str:

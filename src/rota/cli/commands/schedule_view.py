@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from rota.cli import times
 from rota.cli.command import Command
-from rota.cli.definition import in_flags
 from rota.cli.emit import emit
-from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
-from rota.cli.texts import job_next_runs, labelled, next_runs, short_id, step_text, trigger_line
+from rota.cli.texts import job_next_runs, labelled, short_id, step_text, trigger_line
 from rota.cli.words import history_status, last_run_word, painted, run_status, state_of
-from rota.domain.errors import InvalidInput
 from rota.domain.instant import SECOND, format_rfc3339, format_span
 
 if TYPE_CHECKING:
@@ -27,11 +25,12 @@ _RUN_TIMEOUT_SECONDS, _GRACE_SECONDS = 3600, 60  # shown only where a job differ
 
 @click.command("list", cls=Command, example="rota schedule list\nrota schedule list --output json")
 @click.option("--all", "everything", is_flag=True, help="Also schedules that were due once, and are done.")
+@click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="Only those with this tag; may be repeated.")
 @click.pass_obj
-def list_(session: Session, everything: bool) -> None:
+def list_(session: Session, everything: bool, tags: Sequence[str]) -> None:
     """List all schedules with their last run."""
     with session.client() as client:
-        page = client.jobs()
+        page = client.jobs(tags)
 
     def people() -> None:
         out("\n".join(_daemon_head(page["daemon"])))
@@ -39,9 +38,13 @@ def list_(session: Session, everything: bool) -> None:
         done = [] if everything else [job for job in page["items"] if _is_done(job, format_rfc3339(now))]
         hidden = {job["id"] for job in done}
         jobs = [job for job in page["items"] if job["id"] not in hidden]
+        for said in sorted({pause["said"] for job in jobs if (pause := job.get("paused")) and pause["scope"] != "job"}):
+            out(f"{said[:1].upper()}{said[1:]}")
         if jobs:
             out("")
             out(_jobs_table(session, jobs, now), painted=True)
+        elif tags:
+            say(f"No schedule has {' and '.join(tags)}. All schedules: rota schedule list")
         else:
             say('No schedules yet. Make one:\n  rota schedule create --name hello --every 1m --do "shell: echo hello"')
         if hidden:
@@ -81,58 +84,6 @@ def history(session: Session, name: str | None, limit: int) -> None:
     emit(session, page, people=people, name="id")
 
 
-@click.command(
-    "preview",
-    cls=Command,
-    example='rota schedule preview daily-backup\nrota schedule preview --cron "0 2 * * *" --timezone Asia/Tokyo',
-)
-@click.argument("name", required=False)
-@click.option("--cron", metavar="EXPRESSION", help='A cron expression: "0 2 * * *".')
-@click.option("--every", metavar="DURATION", help="An interval: 20s, 15m, 1h30m.")
-@click.option("--at", metavar="TIME", help='One instant: "2026-12-01 02:00".')
-@click.option("--timezone", metavar="ZONE", help="IANA zone. Default: this machine's.")
-@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many.")
-@click.pass_obj
-def preview(
-    session: Session,
-    name: str | None,
-    cron: str | None,
-    every: str | None,
-    at: str | None,
-    timezone: str | None,
-    count: int,
-) -> None:
-    """Show when a schedule is due next, or when an expression would be."""
-    given = {"NAME": name, "--cron": cron, "--every": every, "--at": at}
-    named = [option for option, value in given.items() if value is not None]
-    if not named:
-        raise InvalidInput(
-            "nothing to preview",
-            expected="a schedule's NAME, or one of --cron --every --at",
-            hint='such as: rota schedule preview --cron "0 2 * * *"',
-        )
-    faults = Faults()
-    faults.at_most_one(named)
-    faults.raise_any()
-    with session.client(may_pretend=name is None) as client:
-        if name is not None:
-            job = client.job(name)
-            emit(
-                session,
-                {"next_runs": job.get("next_runs", [])[:count]},
-                people=lambda: out("\n".join([": ".join(trigger_line(job)), *job_next_runs(job, count)])),
-            )
-            return
-        if timezone is None:
-            from rota.localzone import local_zone_name
-
-            timezone = local_zone_name(session.env)
-        zone = timezone
-        found = in_flags(lambda: client.preview(cron=cron, every=every, at=at, timezone=zone, count=count))
-        head = f"{found['trigger_short']} ({found['trigger_text']})"
-        emit(session, found, people=lambda: out("\n".join([head, *next_runs(found["next_runs"], count)])))
-
-
 def _daemon_head(daemon: Daemon) -> list[str]:
     if not daemon["running"]:
         return ["Daemon: not running", "Start with: rota daemon"]
@@ -154,7 +105,7 @@ def _jobs_table(session: Session, jobs: list[Job], now: Micros) -> str:
             job["trigger_short"],
             job["action_short"],
             job["target"] or times.NONE,
-            "enabled" if job["enabled"] else "disabled",
+            "disabled" if not job["enabled"] else "paused" if job.get("paused") else "enabled",
             _last_run(job["last_run"], now),
         ]
 
@@ -213,6 +164,7 @@ def _show(job: Job, *, wide: bool) -> None:
         ("Enabled", "true" if job["enabled"] else "false"),
         ("Overlap", job["overlap_policy"]),
         ("Missed Run", job["missed_run_policy"]),
+        *_held(job),
         *_limits(job, wide=wide),
         ("Created By", job["created_by"]),
         ("Created At", times.instant(job["created_at"])),
@@ -232,6 +184,23 @@ def _show(job: Job, *, wide: bool) -> None:
     out(f"Last Run: {_last_run_in_full(job['last_run'])}")
     out("")
     out("\n".join(job_next_runs(job, 5)))
+
+
+def _held(job: Job) -> list[tuple[str, str]]:
+    """What moves its starts or holds them; nothing for most schedules."""
+    pause, windows = job.get("paused"), job.get("windows", [])
+    shown = [f"{w['window']}:{w['on_hit']} ({w['timezone']})" for w in windows]
+    lengths = (job.get("spread_seconds", 0), job.get("jitter_seconds", 0))
+    spans = [format_span(round(seconds * SECOND)) for seconds in lengths]
+    rows = [
+        ("Paused", pause["said"] if pause else ""),
+        ("Tags", ", ".join(f"{key}={value}" if value else key for key, value in sorted(job.get("tags", {}).items()))),
+        ("Calendars", ", ".join(job.get("calendars", []))),
+        ("Windows", "\n".join(shown)),
+        ("Spread", "" if spans[0] == "0s" else f"up to {spans[0]}"),
+        ("Jitter", "" if spans[1] == "0s" else f"up to {spans[1]}"),
+    ]
+    return [row for row in rows if row[1]]
 
 
 def _limits(job: Job, *, wide: bool) -> list[tuple[str, str]]:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 from rota.connectors.local.fileops import command_for
 from rota.domain.errors import NotFound, RotaError, Unavailable
+from rota.domain.inventory import Host
+from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.states import Fate
 from rota.domain.step import Command, Exit, FileOp, Order
 from rota.failpoints import reach
 from rota.keeper.client import Keeper
-from rota.keeper.orders import Ended, Event, Fate, OutputGrew, OutputSlice, RunAs, StartFailed, StartOrder
+from rota.keeper.orders import Ended, Event, OutputGrew, OutputSlice, RunAs, StartFailed, StartOrder
 from rota.keeper.remains import Remains
 
 OWNER_FILE = "owner"  # in a keeper's folder: who it belongs to now
@@ -28,15 +31,11 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # nothing else of the d
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class KeeperLostError(Exception):
-    """The keeper died (or was taken over) while it held an attempt. `still_running` where processes were seen."""
-
-
 @dataclass(slots=True)
 class _Flight:
-    """An attempt on its way. `end` becomes its Ended or StartFailed, or raises KeeperLostError."""
+    """An attempt on its way. `end` becomes its Ended or StartFailed, or None if its keeper died with it."""
 
-    end: asyncio.Future[Ended | StartFailed]
+    end: asyncio.Future[Ended | StartFailed | None]
     grew: Callable[[int], None]
     keeper: Keeper | Remains | None = None  # None: the order has not left yet
     withdrawn: str | None = None
@@ -75,12 +74,13 @@ class LocalConnector:
         self,
         order: Order,
         *,
+        host: Host,  # noqa: ARG002  # there is one machine here
         token: str,
         timeout_seconds: float | None,
         grew: Callable[[int], None],
     ) -> Exit:
         """Carry `order` out and say how it ended. `token` names the attempt for ever: a second order with it does
-        nothing. Raises KeeperLostError."""
+        nothing."""
         command = command_for(order) if isinstance(order, FileOp) else order
         flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew)
         try:
@@ -97,7 +97,15 @@ class LocalConnector:
         self._orders.append(start)
         return await self._await(token, flight)
 
-    async def follow(self, token: str, *, grew: Callable[[int], None]) -> Exit:
+    async def follow(
+        self,
+        order: Order,  # noqa: ARG002  # the keeper has it
+        *,
+        host: Host,  # noqa: ARG002
+        token: str,
+        timeout_seconds: float | None,  # noqa: ARG002  # the keeper counts
+        grew: Callable[[int], None],
+    ) -> Exit:
         """Wait for the end of an attempt that a dead owner started, from the keeper that `fate` found."""
         flight = self._flights[token]
         flight.grew = grew
@@ -176,6 +184,10 @@ class LocalConnector:
             if known in fates:
                 return known
         return Fate.NEVER_STARTED if fates else None
+
+    async def evidence(self, host: Host, token: str) -> str | None:  # noqa: ARG002
+        """What keepers left was read when it was adopted: there is nothing more to learn."""
+        return None
 
     async def tidy(self) -> None:
         """Let go of adopted keepers that hold nothing more, and remove what they left on disk."""
@@ -256,6 +268,8 @@ class LocalConnector:
 
     async def _await(self, token: str, flight: _Flight) -> Exit:
         end = await flight.end
+        if end is None:
+            return Exit(lost=Reason.KEEPER_LOST, failure=EXPLANATIONS[Reason.KEEPER_LOST])
         if isinstance(end, StartFailed):
             return Exit(cause="taken_back" if end.stage == "cancelled" else None, failure=end.message)
         output = b""
@@ -305,7 +319,7 @@ class LocalConnector:
                 if token in results:
                     flight.end.set_result(results[token])
                 else:
-                    flight.end.set_exception(KeeperLostError())
+                    flight.end.set_result(None)
 
 
 def _nobody_listens(_total: int) -> None:

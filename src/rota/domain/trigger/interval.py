@@ -1,4 +1,4 @@
-"""Timetables of the two simple triggers: every so often, and once."""
+"""Timetables of the simple triggers: every so often, once, and never."""
 
 from __future__ import annotations
 
@@ -53,3 +53,23 @@ class OnceTimes:
     def count(self, after: Micros, until: Micros) -> int:
         """Return 1 if the occurrence lies in (after, until]."""
         return int(after < self.at <= until)
+
+
+@dataclass(frozen=True, slots=True)
+class NeverTimes:
+    """No instants: what is due when something happens is not due by a timetable."""
+
+    def next(self, after: Micros) -> Micros | None:
+        return None
+
+    def prev(self, before: Micros) -> Micros | None:
+        return None
+
+    def last_at_or_before(self, until: Micros, after: Micros) -> Micros | None:
+        return None
+
+    def count(self, after: Micros, until: Micros) -> int:
+        return 0
+
+
+NEVER = NeverTimes()

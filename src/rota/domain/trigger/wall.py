@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import isleap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from typing import overload
 
 DAY = 86_400
 _EPOCH = date(1970, 1, 1).toordinal()
 # Two days are kept free at either end of the calendar, so that every match is an instant with a date in every zone.
 FIRST_DAY = date(1, 1, 3).toordinal() - _EPOCH
 LAST_DAY = date(9999, 12, 29).toordinal() - _EPOCH
+_DAY_AFTER = date(9999, 12, 31).toordinal() + 1 - _EPOCH
 
 Shape = tuple[int, bool]
 """(weekday of 1 January, 0 = Sunday; leap year?)"""
-SHAPES: tuple[Shape, ...] = tuple((weekday, leap) for leap in (False, True) for weekday in range(7))
+# Leap years first: what matches at all matches in one of those, nearly always.
+SHAPES: tuple[Shape, ...] = tuple((weekday, leap) for leap in (True, False) for weekday in range(7))
 MONTH_LENGTHS = {
     False: (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31),
     True: (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31),
@@ -29,20 +32,28 @@ MONTH_LENGTHS = {
 DaysOfShape = Callable[[Shape], int]
 """Matching days of a year of that shape: bit 0 is 1 January."""
 Year = tuple[int, int, int]
-"""(day number of 1 January, that of the next 1 January, matching days)"""
+"""(day number of 1 January, that of the next 1 January, matching days); or several years without a match at once"""
+_NOWHERE: Year = (0, 0, 0)
+_MOST_YEARS = 400  # kept by one pattern, which lives long: a search through all of history must leave no trace
 
 
 class WallPattern:
-    """The readings that match: `seconds` of the day (sorted, not empty) on the days that `days` chooses."""
+    """The readings that match: `seconds` of the day (sorted, not empty) on the days that `days` chooses.
 
-    __slots__ = ("_days", "_first", "_last", "_recent", "_seconds", "_years")
+    `years` (sorted, not empty) are the only ones that have matches; None: all of them.
+    """
 
-    def __init__(self, seconds: tuple[int, ...], days: DaysOfShape) -> None:
+    __slots__ = ("_days", "_first", "_last", "_only", "_recent", "_seconds", "_years", "begin", "end")
+
+    def __init__(self, seconds: Sequence[int], days: DaysOfShape, years: tuple[int, ...] | None = None) -> None:
         self._seconds = seconds
         self._first, self._last = seconds[0], seconds[-1]
         self._days = days
+        self._only = years
         self._years: dict[int, Year] = {}
-        self._recent = self._year(1970)
+        self._recent = _NOWHERE
+        self.begin = (_january(years[0]) if years else FIRST_DAY) * DAY  # no match is earlier
+        self.end = (_january(years[-1] + 1) if years else LAST_DAY + 1) * DAY  # nor as late as this
 
     def after(self, wall: int) -> int | None:
         """Return the first match later than `wall`, or None if the calendar ends before."""
@@ -77,7 +88,7 @@ class WallPattern:
         index = day - january
         if mask >> index & 1 and second >= self._first:
             return day * DAY + self._seconds[bisect_right(self._seconds, second) - 1]
-        mask &= (1 << index) - 1
+        mask = mask and mask & (1 << index) - 1
         while not mask:
             if january <= FIRST_DAY:
                 return None
@@ -111,7 +122,8 @@ class WallPattern:
         while day < high:
             january, end, mask = self._year_of(day)
             end = min(high, end)
-            total += (mask >> (day - january) & (1 << (end - day)) - 1).bit_count()
+            if mask:
+                total += (mask >> (day - january) & (1 << (end - day)) - 1).bit_count()
             day = end
         return total
 
@@ -121,8 +133,50 @@ class WallPattern:
     def _year(self, year: int) -> Year:
         known = self._years.get(year)
         if known is None:
-            january = date(year, 1, 1).toordinal()
-            leap = isleap(year)
-            first = january - _EPOCH
-            known = self._years[year] = (first, first + 365 + leap, self._days((january % 7, leap)))
+            if len(self._years) >= _MOST_YEARS:
+                self._years.clear()
+            known = self._years[year] = self._find_year(year)
         return known
+
+    def _find_year(self, year: int) -> Year:
+        if self._only is not None and year not in self._only:
+            place = bisect_left(self._only, year)
+            before = self._only[place - 1] if place else 0
+            after = self._only[place] if place < len(self._only) else 10_000
+            return _january(before + 1), _january(after), 0
+        return _january(year), _january(year + 1), self._days(shape_of(year))
+
+
+class SecondsOfDay(Sequence[int]):
+    """The seconds of a day that a seconds field chooses within `minutes` (each its first second), without a list.
+
+    `* * * * * *` would be a list of 86,400 numbers in each pattern.
+    """
+
+    __slots__ = ("_minutes", "_seconds")
+
+    def __init__(self, minutes: tuple[int, ...], seconds: tuple[int, ...]) -> None:
+        self._minutes, self._seconds = minutes, seconds
+
+    def __len__(self) -> int:
+        return len(self._minutes) * len(self._seconds)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        minute, second = divmod(index, len(self._seconds))
+        return self._minutes[minute] + self._seconds[second]
+
+
+def shape_of(year: int) -> Shape:
+    """Return what decides about the days of `year`: the weekday of 1 January (0 = Sunday), and whether it is leap."""
+    return date(year, 1, 1).toordinal() % 7, isleap(year)
+
+
+def _january(year: int) -> int:
+    """Return the day number of 1 January, also of the year 10000, which no date can hold."""
+    return date(year, 1, 1).toordinal() - _EPOCH if year < 10_000 else _DAY_AFTER

@@ -5,7 +5,8 @@ zone's wall clock, counted as if it were UTC: 1970-01-01 00:00:00 on the wall is
 instant + offset.
 
 `zoneinfo` tells an offset but not when it changes, so changes are found by bisection, a chunk of two years at
-a time, and kept for the life of the process.
+a time, and kept for the life of the process. Before 1800 nothing changes, and from 2200 on everything repeats
+every 400 years, as the calendar does; so a search through all of history meets few chunks.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ _STRIDE = 2 * DAY_SECONDS
 _LOOK_BACK = 3 * DAY_SECONDS
 _MAX_OFFSET = DAY_SECONDS
 _EVER = 1 << 62
+# No zone of tzdata changed before 1835 (Amsterdam), and its lists end in 2087 (Casablanca): what follows is a rule
+# for every year, and years repeat after 400. `test_zones.py` holds both for every zone.
+_FIRST_CHANGES = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp())
+_ONLY_RULES = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
+_CYCLE = 146_097 * DAY_SECONDS
+_REPEATS = _ONLY_RULES + _CYCLE
 _NONE, _ONE = timedelta(), timedelta(seconds=1)
 # As far as offsets are asked for: a day inside what `datetime` can hold, so that the wall's date fits too. The
 # days that may match (`wall.FIRST_DAY` to `LAST_DAY`) end a day earlier still, in every zone.
@@ -48,26 +55,40 @@ class Segment(NamedTuple):
 
 
 class Zone:
-    """The segments of one zone, made by `zone_named`. Threads may share it: a lost race only works twice."""
+    """The segments of one zone, made by `zone_named`. Threads may share it: a lost race only works twice.
+
+    `recent` is the segment last asked for, which is the next one asked for, too, nearly always.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._info = ZoneInfo(name)
         self._chunks: dict[int, tuple[list[int], list[Segment]]] = {}
         constant = self._info.utcoffset(None)  # known without a date only where the offset never changes (UTC)
-        self._recent = self._find(0) if constant is None else _always(constant)
+        self.never_changes = constant is not None
+        self._oldest = Segment(-_EVER, _FIRST_CHANGES, self._offset_at(_FIRST_CHANGES), -_EVER)
+        self.recent = self._find(0) if constant is None else _always(constant)
 
     def segment_at(self, instant: int) -> Segment:
         """Return the segment that holds `instant`."""
-        recent = self._recent
+        recent = self.recent
         if recent[0] <= instant < recent[1]:
             return recent
-        self._recent = found = self._find(instant)
+        self.recent = found = self._find(instant)
         return found
 
     def wall_at(self, instant: int) -> int:
         """Return what the wall clock shows at `instant`."""
         return instant + self.segment_at(instant).offset
+
+    def earliest_wall(self, instant: int) -> int:
+        """Return the earliest reading that the wall clock shows at `instant` or later: the mirror of `latest_wall`."""
+        _, end, offset, _ = self.segment_at(instant)
+        earliest, last = instant + offset, instant + _LOOK_BACK
+        while end <= last:
+            start, end, offset, _ = self.segment_at(end)
+            earliest = min(earliest, start + offset)
+        return earliest
 
     def latest_wall(self, instant: int) -> int:
         """Return the latest reading the wall clock has shown up to and including `instant`.
@@ -75,7 +96,7 @@ class Zone:
         It differs from `wall_at` only while a repeated hour is shown for the second time: then it stands
         still at the end of that hour.
         """
-        start, end, offset, ceiling = self._recent
+        start, end, offset, ceiling = self.recent
         if not start <= instant < end:
             _, _, offset, ceiling = self.segment_at(instant)
         wall = instant + offset
@@ -86,7 +107,7 @@ class Zone:
 
         For a reading that was repeated this is its first pass; for one that was left out, the end of the gap.
         """
-        start, end, offset, ceiling = self._recent
+        start, end, offset, ceiling = self.recent
         if not ceiling < wall < end + offset:
             start, end, offset, ceiling = self.segment_at(wall - _MAX_OFFSET)
             while end + offset <= wall:
@@ -95,12 +116,18 @@ class Zone:
         return instant if instant > start else start
 
     def _find(self, instant: int) -> Segment:
-        number = instant // _CHUNK_SECONDS
-        chunk = self._chunks.get(number)
-        if chunk is None:
-            chunk = self._chunks[number] = self._read_chunk(number)
-        starts, segments = chunk
-        return segments[bisect_right(starts, instant) - 1]
+        if _FIRST_CHANGES <= instant < _REPEATS:
+            number = instant // _CHUNK_SECONDS
+            chunk = self._chunks.get(number)
+            if chunk is None:
+                chunk = self._chunks[number] = self._read_chunk(number)
+            starts, segments = chunk
+            return segments[bisect_right(starts, instant) - 1]
+        if instant < _FIRST_CHANGES:
+            return self._oldest
+        cycles = (instant - _ONLY_RULES) // _CYCLE * _CYCLE
+        start, end, offset, ceiling = self._find(instant - cycles)
+        return Segment(start + cycles, end + cycles, offset, ceiling + cycles)
 
     def _read_chunk(self, number: int) -> tuple[list[int], list[Segment]]:
         first, last = number * _CHUNK_SECONDS, (number + 1) * _CHUNK_SECONDS

@@ -2,8 +2,10 @@
 
 -- name: waiting
 SELECT run.id, run.public_id, run.job_id, run.title, run.kind, run.plan_id, run.target_set_id, run.total,
-       run.targets_at_once, run.run_timeout, run.due_at, run.priority, target_set.members
-FROM run JOIN target_set ON target_set.id = run.target_set_id
+       run.targets_at_once, run.run_timeout, run.due_at, run.priority, target_set.members, run_fanout.rules
+FROM run
+JOIN target_set ON target_set.id = run.target_set_id
+LEFT JOIN run_fanout ON run_fanout.run_id = run.id
 WHERE run.state = 'waiting'
   AND (run.waiting_for = 'slot'
        OR NOT EXISTS (SELECT 1 FROM run AS older
@@ -19,4 +21,6 @@ UPDATE run SET state = ?, waiting_for = NULL, queued_at = ?, started_at = ? WHER
 UPDATE job_state SET last_state = ?, last_started_at = ? WHERE last_run_id = ?
 
 -- name: anything
-SELECT EXISTS (SELECT 1 FROM run WHERE state = 'waiting') OR EXISTS (SELECT 1 FROM run_target WHERE state = 'queued')
+SELECT EXISTS (SELECT 1 FROM run WHERE state = 'waiting')
+    OR EXISTS (SELECT 1 FROM run_target WHERE state = 'queued' AND waiting_for IS NULL)
+    OR EXISTS (SELECT 1 FROM run_target WHERE state = 'queued' AND reason = 'host_locked')

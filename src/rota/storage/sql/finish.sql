@@ -39,5 +39,7 @@ UPDATE run SET cancel_requested_at = ?, cancel_reason = ?
 WHERE id = ? AND finished_at IS NULL AND cancel_requested_at IS NULL
 RETURNING state, job_id, total
 
--- name: cancel_queued
-UPDATE run_target SET state = 'cancelled', reason = ?, message = ?, finished_at = ? WHERE run_id = ? AND state = 'queued'
+-- name: end_queued
+UPDATE run_target
+SET state = ?, reason = ?, message = ?, finished_at = ?, waiting_for = NULL, not_before = NULL
+WHERE run_id = ? AND state = 'queued'

@@ -1,7 +1,8 @@
 -- The planner's batch: what is due, and what became of it.
 
 -- name: due
-SELECT due.trigger_id, due.nominal, due.generation, trigger.job_id, job_state.active, job_state.last_run_id
+SELECT due.trigger_id, due.nominal, due.generation, trigger.job_id, job_state.active, job_state.last_run_id,
+       due.fire_at, due.deferred_by
 FROM due
 JOIN trigger ON trigger.id = due.trigger_id
 JOIN job_state ON job_state.job_id = trigger.job_id
@@ -12,11 +13,14 @@ LIMIT ?
 -- name: advance
 UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ?
 
+-- name: advance_deferred
+UPDATE due SET nominal = ?, fire_at = ?, high_water = ?, deferred_by = ? WHERE trigger_id = ?
+
 -- name: run
 INSERT INTO run (id, public_id, job_id, job_version_id, title, trigger_id, nominal, key, kind, catch_up, state,
                  waiting_for, priority, plan_id, target_set_id, total, ok, open_targets, targets_at_once, run_timeout,
-                 principal, rerun_of, created_at, due_at, queued_at, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 principal, rerun_of, created_at, due_at, queued_at, started_at, deferred_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: job_started
 UPDATE job_state
@@ -30,8 +34,8 @@ INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, fir
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: ledger_again
-UPDATE ledger SET last_nominal = ?, count = count + 1, at = ?
-WHERE id = (SELECT max(id) FROM ledger WHERE job_id = ?) AND trigger_id = ? AND reason = ?
+UPDATE ledger SET last_nominal = ?, count = count + ?, at = ?
+WHERE id = (SELECT id FROM ledger WHERE job_id = ? AND trigger_id = ? ORDER BY id DESC LIMIT 1) AND reason = ?
   AND blocked_by IS ? AND message IS ? AND (blocked_by IS NOT NULL OR last_nominal = ?)
 
 -- name: next_fire

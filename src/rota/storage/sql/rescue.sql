@@ -8,9 +8,10 @@ SELECT run_target.id, run_target.run_id, run_target.host, run_target.host_versio
        run_target.fence, run_target.cursor,
        run.public_id, run.job_id, run.title, run.kind, run.plan_id, run.total, run.targets_at_once, run.run_timeout,
        run.due_at, run.started_at, run.cancel_reason,
-       attempt.id, attempt.number
+       attempt.id, attempt.number, run_target.changed, run_fanout.on_offline
 FROM run_target
 JOIN run ON run.id = run_target.run_id
+LEFT JOIN run_fanout ON run_fanout.run_id = run.id
 LEFT JOIN attempt ON attempt.run_target_id = run_target.id AND attempt.state = 'running'
 WHERE run_target.owner = ? AND run_target.state = 'running'
 ORDER BY run_target.id

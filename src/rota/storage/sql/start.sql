@@ -1,8 +1,9 @@
 -- Intents. Nothing is started before its row here is committed.
 
 -- name: target
-INSERT INTO run_target (id, run_id, host, host_version_id, connector, state, priority, owner, fence, cursor, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+INSERT INTO run_target (id, run_id, host, host_version_id, connector, site, state, priority, batch, owner, fence,
+                        cursor, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
 
 -- name: attempt
 INSERT INTO attempt (id, run_target_id, step, number, state, intended_at) VALUES (?, ?, ?, ?, 'running', ?)

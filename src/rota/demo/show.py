@@ -1,7 +1,7 @@
 """`rota demo`, `make run`: Rota at work on a scratch instance, from an empty folder to a green run in seconds.
 
-A daemon is started as a child of this process, with two example jobs; what it runs is shown line by line until
-Ctrl-C, which ends the daemon and takes the folder away.
+Three OpenSSH servers and a daemon are started as children of this process, with two example jobs over the three hosts;
+what runs is shown line by line until Ctrl-C, which ends them all and takes the folder away.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from types import FrameType
 
 from rota.cli import times
-from rota.cli.words import UNFINISHED, painted, run_status
+from rota.cli.badhosts import told
+from rota.cli.lines import Lines
+from rota.cli.words import UNFINISHED, painted, status_word
 from rota.client.api import Body, Client
 from rota.client.unix import UnixTransport
+from rota.demo.fleet import GROUP, Fleet, three_hosts, why_not
 from rota.domain.errors import Unavailable
 from rota.instance import Instance
 from rota.localzone import local_zone_name
@@ -35,46 +38,68 @@ _LONGEST_TMP = 60
 _LOOK_EVERY_SECONDS = 0.5
 _START_SECONDS = 30
 _STOP_SECONDS = 30
-_SETTINGS = "shutdown_grace_seconds: 5  # it is a demo: nobody should wait for its end\n"
+_SETTINGS = """\
+shutdown_grace_seconds: 5  # it is a demo: nobody should wait for its end
+ssh: {idle_seconds: 5}     # less than between two runs: an sshd that ends leaves its connections alone
+"""
 
-_COLUMNS = (20, 14, 10, 12, 9)
+_COLUMNS = (20, 14, 10, 15, 9)
 
 
 def run() -> int:
     """Show Rota at work until Ctrl-C (or SIGTERM); return the exit code. Leaves no process and no folder."""
-    with _told_to_stop() as stop, _scratch() as instance, _daemon(instance, stop) as daemon:
+    with _told_to_stop() as stop, _scratch() as instance, ExitStack() as stack:
+        fleet = _fleet(instance, stack)
+        daemon = stack.enter_context(_daemon(instance, stop))
         client = Client(UnixTransport(instance.socket))
-        for job in _jobs():
+        if fleet is not None:
+            fleet.enrol(client)
+            _say(f"Three hosts on this machine, each an OpenSSH server; together they are group:{GROUP}")
+            _say(*fleet.told(), "")
+        for job in _jobs("all" if fleet is None else f"group:{GROUP}"):
             created = client.create_job(job)
-            _say(f'Schedule "{created["name"]}" created: {created["trigger_text"]}')
-        first = client.trigger_job("health-check")
-        _say("", "Running it once right away, and then every 20 s. Ctrl-C ends the demo.", "")
-        _show_history(client, first["id"], instance, daemon, stop)
+            _say(f'Schedule "{created["name"]}" created: {created["trigger_text"]}, on {created["target"]}')
+        first = client.trigger_job("report")
+        _say("", "Running report once right away, and then every 20 s. Ctrl-C ends the demo.", "")
+        _show_history(client, first["id"], instance, daemon, stop, fleet)
     _say("", "The demo has ended; its daemon and its folder are gone.")
     return OK
 
 
-def _jobs() -> tuple[Body, ...]:
+def _fleet(instance: Instance, stack: ExitStack) -> Fleet | None:
+    try:
+        return stack.enter_context(three_hosts(instance))
+    except Unavailable as error:
+        _say(*why_not(error), "")
+        return None
+
+
+def _jobs(target: str) -> tuple[Body, ...]:
     return (
         {
-            "name": "health-check",
-            "description": "Look at this machine every 20 seconds",
+            "name": "report",
+            "description": "Ask each host every 20 seconds how it is",
             "triggers": [{"kind": "interval", "every": "20s"}],
-            "playbook": "health-check",
-            "target": "all",
+            "playbook": "report",
+            "target": target,
         },
         {
             "name": "daily-backup",
             "description": "Nightly backup",
             "triggers": [{"kind": "cron", "expression": "0 2 * * *", "timezone": local_zone_name()}],
             "playbook": "backup",
-            "target": "all",
+            "target": target,
         },
     )
 
 
 def _show_history(
-    client: Client, first: str, instance: Instance, daemon: subprocess.Popen[str], stop: threading.Event
+    client: Client,
+    first: str,
+    instance: Instance,
+    daemon: subprocess.Popen[str],
+    stop: threading.Event,
+    fleet: Fleet | None,
 ) -> None:
     """Print each run as it ends, and after the first what to type next; until told to stop."""
     _say(_row("STARTED (UTC)", "SCHEDULE", "TRIGGER", "STATUS", "DURATION", "HOSTS"))
@@ -83,10 +108,10 @@ def _show_history(
         if daemon.poll() is not None:
             raise Unavailable(f"the demo's daemon ended by itself (exit code {daemon.returncode})")
         for finished in _newly_finished(client, shown):
-            _say(_line(finished))
+            _say(_line(finished), *_troubles(client, finished))
             shown.add(finished["id"])
             if finished["id"] == first:
-                _say("", *_what_next(instance), "")
+                _say("", *_written(client, first), "", *_what_next(instance, fleet), "")
         stop.wait(_LOOK_EVERY_SECONDS)
 
 
@@ -101,13 +126,14 @@ def _line(run: Run) -> str:
         times.utc(run["started_at"]),
         run["title"],
         run["trigger"],
-        run_status(run),
+        status_word(run["state"]),
         times.duration(run["duration_seconds"]),
         f"{run['hosts']['ok']}/{run['hosts']['total']}",
     )
     row = _row(*cells)
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return row.replace(run_status(run), painted(run_status(run), run["state"]), 1) if colours else row
+    word = status_word(run["state"])
+    return row.replace(word, painted(word, run["state"]), 1) if colours else row
 
 
 def _row(*cells: str) -> str:
@@ -115,18 +141,34 @@ def _row(*cells: str) -> str:
     return "  ".join([*padded, cells[-1]])
 
 
-def _what_next(instance: Instance) -> list[str]:
+def _troubles(client: Client, run: Run) -> Iterator[str]:
+    """Which hosts went wrong and why."""
+    if run["hosts"]["ok"] < run["hosts"]["total"]:
+        yield from told(client.run(run["id"]).get("targets", []), width=shutil.get_terminal_size().columns)
+
+
+def _written(client: Client, run: str) -> Iterator[str]:
+    """What the last step of a run wrote, a line for each host."""
+    lines = Lines(harmless=True)
+    pieces = [piece for piece in client.output(run) if piece["step"] == "report"]
+    written = [line for piece in pieces for line in lines.feed(piece)]
+    yield from (f"  {line}" for line in [*written, *lines.end()])
+
+
+def _what_next(instance: Instance, fleet: Fleet | None) -> list[str]:
     rota = _own_name()
-    return [
+    lines = [
         "Now try, in another terminal:",
         f"  export ROTA_HOME={instance.home}",
         f"  {rota} schedule list",
         f"  {rota} schedule history",
-        f"  {rota} schedule show daily-backup",
         f"  {rota} schedule trigger daily-backup",
-        f"  {rota} why health-check",
-        f"  {rota} run --do 'shell: df -h'",
+        f"  {rota} why report",
+        f"  {rota} run --do 'shell: uptime' --target all",
     ]
+    if fleet is not None:
+        lines += [f"  {rota} hosts list", f"  kill {fleet.servers['web-2'].pids[0]}    # web-2 goes down: see report"]
+    return lines
 
 
 def _own_name() -> str:

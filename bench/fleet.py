@@ -1,0 +1,264 @@
+"""`fleet`: one command on N hosts over SSH, cold (no connection yet) and warm, beside other clients.
+
+All hosts are addresses of this machine, served by OpenSSH's own sshd: so the server works on the same cores as the
+client, and caps the hosts per second of all of them. What carries over to a real fleet is the client's CPU per host.
+Every client may have as many hosts at work at once. Rota's figures are those of the whole: `rota run` as a command,
+with the daemon's rows, output and the keeper; Ansible's and pyinfra's are those of their commands.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from bench.daemon import Scratch, daemon, environment
+from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
+from bench.machine import ROOT
+from bench.process import Cost
+from rota.demo.openssh import find
+from rota.demo.sshd import Server, Setup, running
+from rota.domain.inventory import Host
+
+ROTA, ANSIBLE, PYINFRA, FABRIC, PARALLEL = "Rota", "Ansible ad hoc", "pyinfra", "Fabric", "parallel-ssh"
+COMMAND = "echo ok; uname -n"
+AT_ONCE = 50
+_PEERS = ROOT / ".venv-fleet-peers"
+_SCRIPTS = ROOT / "bench" / "peers" / "fleet"
+_LONGEST = 600
+_SETTLE_SECONDS = 10.0  # a daemon has been up for a while when it gets work
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """N addresses of one server, and what a client needs to log in there."""
+
+    server: Server
+    folder: Path
+    addresses: Sequence[str]
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / "key"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def describe(self) -> Path:
+        """What the peers' scripts read."""
+        path = self.folder / "fleet.json"
+        facts = {
+            "addresses": list(self.addresses), "port": self.server.port, "user": self.server.user, "at_once": AT_ONCE,
+            "key_file": str(self.key_file), "known_hosts": str(self.known_hosts), "command": COMMAND,
+        }  # fmt: skip
+        path.write_text(json.dumps(facts))
+        return path
+
+
+def fleet(hosts: int) -> Bench:
+    def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
+        bins = _peers()
+        site = _fleet(scratch, stack, hosts)
+        numbers = itertools.count(1)
+        return {
+            ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", site),
+            ANSIBLE: lambda: _ansible(site, bins, scratch / f"ansible-{next(numbers)}"),
+            PYINFRA: lambda: _pyinfra(site, bins),
+            FABRIC: lambda: _script(site, bins, "with_fabric.py"),
+            PARALLEL: lambda: _script(site, bins, "with_parallel_ssh.py"),
+        }
+
+    ten = Goal("at least", 10)
+    level = Goal("at least", 1)
+    least = Goal("at most", 1)
+    return Bench(
+        name="fleet",
+        what=f"`{COMMAND}` on {hosts} hosts over SSH, {AT_ONCE} at once, sshd on the same cores",
+        prepare=prepare,
+        figures=[
+            Figure("cold", "hosts/s", ROTA, ANSIBLE, ten),
+            Figure("warm", "hosts/s", ROTA, ANSIBLE, ten),
+            Figure("cold", "hosts/s", ROTA, PYINFRA, level),
+            Figure("cold", "hosts/s", ROTA, FABRIC, level),
+            Figure("warm", "hosts/s", ROTA, FABRIC, level),
+            Figure("cold", "hosts/s", ROTA, PARALLEL, level),
+            Figure("warm", "hosts/s", ROTA, PARALLEL, level),
+            Figure("cold CPU", "ms/host", ROTA, ANSIBLE, least),
+            Figure("cold CPU", "ms/host", ROTA, PYINFRA, least),
+            Figure("cold CPU", "ms/host", ROTA, FABRIC, least),
+        ],
+        raised={"targets_at_once": f"{AT_ONCE} (default 10), as forks and pools of the others"},
+    )
+
+
+def _fleet(scratch: Path, stack: ExitStack, hosts: int) -> Fleet:
+    folder = scratch / "fleet"
+    folder.mkdir(mode=0o700)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    (folder / "key").write_bytes(key.export_private_key())
+    (folder / "key").chmod(0o600)
+    addresses = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(hosts)]
+    (server,) = stack.enter_context(running(find(), Setup(addresses=addresses), key=key))
+    line = server.host_key.export_public_key().decode().strip()
+    (folder / "known_hosts").write_text("".join(f"[{address}]:{server.port} {line}\n" for address in addresses))
+    return Fleet(server, folder, addresses)
+
+
+def _peers() -> Path:
+    """The `bin` folder of the peers' own virtual environment, made at the first use."""
+    stamp, wanted = _PEERS / "requirements.txt", (_SCRIPTS / "requirements.txt").read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(_PEERS, ignore_errors=True)
+        venv.create(_PEERS, with_pip=True)
+        pip: list[str | Path] = [
+            _PEERS / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "-r",
+            _SCRIPTS / "requirements.txt",
+        ]
+        subprocess.run(pip, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stamp.write_text(wanted)
+    return _PEERS / "bin"
+
+
+def _rota(home: Path, site: Fleet) -> Sample:
+    scratch = Scratch(home, 10)
+    scratch.configure()
+    shutil.copy(site.known_hosts, home / "known_hosts")
+    (home / "known_hosts").chmod(0o600)
+    scratch.add_hosts(
+        [
+            Host(
+                name=f"host-{number}", connector="ssh", address=address, port=site.server.port,
+                user=site.server.user, key_file=str(site.key_file),
+            )
+            for number, address in enumerate(site.addresses)
+        ]
+    )  # fmt: skip
+    with daemon(scratch) as running_daemon:
+        time.sleep(_SETTLE_SECONDS)
+        figures: dict[str, float] = {}
+        for name in ("cold", "warm"):
+            family = running_daemon.family()
+            before, began, own = Cost.of(family).cpu_seconds, time.perf_counter(), _children_cpu()
+            argv = [
+                sys.executable, "-m", "rota", "--home", str(home), "run", "--do", f"shell: {COMMAND}",
+                "--target", "all",
+                "--targets-at-once", str(AT_ONCE), "-o", "json",
+            ]  # fmt: skip
+            done = subprocess.run(
+                argv, capture_output=True, text=True, timeout=_LONGEST, env=environment(), check=False
+            )
+            seconds = time.perf_counter() - began
+            cpu = Cost.of(family).cpu_seconds - before + _children_cpu() - own
+            if not done.stdout:
+                raise TurnFailed(f"rota run ended with {done.returncode}: {done.stderr[-500:]}")
+            ended = json.loads(done.stdout)
+            if ended["state"] != "succeeded":
+                bad = [f"{one['host']}: {one['message']}" for one in ended["targets"] if one["state"] != "succeeded"]
+                raise TurnFailed(
+                    f"{ended['hosts']['ok']} of {len(site.addresses)} hosts succeeded; {'; '.join(bad[:5])}"
+                )
+            figures |= _figures(site, name, seconds, cpu)
+        return Sample(figures, {"resident MiB": round(Cost.of(running_daemon.family()).resident_mib)})
+
+
+def _ansible(site: Fleet, bins: Path, folder: Path) -> Sample:
+    folder.mkdir()
+    lines = [f"host-{number} ansible_host={address}" for number, address in enumerate(site.addresses)]
+    (folder / "hosts").write_text("\n".join(lines) + "\n")
+    ours = {
+        "ANSIBLE_HOME": str(folder),
+        "ANSIBLE_FORKS": str(AT_ONCE),
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_REMOTE_TMP": "/tmp/.ansible-${USER}/tmp",  # on the servers; each account its own
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
+        "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile={site.known_hosts}",
+        "ANSIBLE_INTERPRETER_PYTHON": "/usr/bin/python3",
+    }
+    argv: list[str | Path] = [
+        bins / "ansible", "all", "-i", folder / "hosts", "-m", "shell", "-a", COMMAND, "-u", site.server.user,
+        "--private-key", site.key_file, "-e", f"ansible_port={site.server.port}",
+    ]  # fmt: skip
+    figures: dict[str, float] = {}
+    try:
+        for name in ("cold", "warm"):
+            began, own = time.perf_counter(), _children_cpu()
+            done = subprocess.run(
+                argv, capture_output=True, text=True, timeout=_LONGEST, env=environment() | ours, check=False
+            )
+            seconds, cpu = time.perf_counter() - began, _children_cpu() - own
+            good = len(re.findall(r"\| (?:CHANGED|SUCCESS)", done.stdout))
+            if good != len(site.addresses):
+                raise TurnFailed(f"{good} of {len(site.addresses)} hosts: {(done.stderr or done.stdout)[-500:]}")
+            figures |= _figures(site, name, seconds, cpu)
+    finally:
+        for socket in (folder / "cp").glob("*"):
+            subprocess.run(["ssh", "-O", "exit", "-S", socket, "x"], capture_output=True, check=False)
+    return Sample(figures)
+
+
+def _pyinfra(site: Fleet, bins: Path) -> Sample:
+    inventory = site.folder / "inventory.py"
+    each = [
+        (
+            address,
+            {
+                "ssh_port": site.server.port, "ssh_user": site.server.user, "ssh_key": str(site.key_file),
+                "ssh_known_hosts_file": str(site.known_hosts), "ssh_strict_host_key_checking": "yes",
+            },
+        )
+        for address in site.addresses
+    ]  # fmt: skip
+    inventory.write_text(f"hosts = {each!r}\n")
+    began, own = time.perf_counter(), _children_cpu()
+    argv: list[str | Path] = [bins / "pyinfra", "-y", "--parallel", str(AT_ONCE), inventory, "exec", "--", COMMAND]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=_LONGEST, env=environment(), cwd=site.folder, check=False
+    )
+    seconds, cpu = time.perf_counter() - began, _children_cpu() - own
+    if done.returncode:
+        raise TurnFailed(f"pyinfra ended with {done.returncode}: {(done.stderr or done.stdout)[-500:]}")
+    return Sample(_figures(site, "cold", seconds, cpu))
+
+
+def _script(site: Fleet, bins: Path, name: str) -> Sample:
+    done = subprocess.run(
+        [bins / "python", _SCRIPTS / name, site.describe()],
+        capture_output=True, text=True, timeout=_LONGEST, env=environment(), check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise TurnFailed(f"{name} ended with {done.returncode}: {done.stderr[-500:]}")
+    figures: dict[str, float] = {}
+    for kind, told in json.loads(done.stdout.splitlines()[-1]).items():
+        if told["good"] != len(site.addresses):
+            raise TurnFailed(f"{name}, {kind}: {told['good']} of {len(site.addresses)} hosts")
+        figures |= _figures(site, kind, told["seconds"], told["cpu"])
+    return Sample(figures)
+
+
+def _figures(site: Fleet, kind: str, seconds: float, cpu: float) -> dict[str, float]:
+    count = len(site.addresses)
+    return {kind: count / seconds, f"{kind} CPU": cpu * 1000 / count}
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,1 @@
+"""Windows of time: when a calendar is on. `rules` reads them from text, `ics` from a calendar file."""
