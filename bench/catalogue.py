@@ -14,6 +14,7 @@ from bench.boot import boot
 from bench.cli import cli
 from bench.eval import Goals, evaluate
 from bench.fleet import fleet
+from bench.fleet_memory import fleet_memory
 from bench.harness import Bench, Goal
 from bench.herd import herd
 from bench.idle import idle
@@ -75,5 +76,6 @@ CATALOGUE = {
     "herd-10k": Entry(_herd_10k, _herd_10k),
     "herd-100k": Entry(_herd_100k, _herd_100k),
     "fleet": Entry(lambda: fleet(200), lambda: fleet(50)),
+    "fleet-memory": Entry(lambda: fleet_memory(2_000), lambda: fleet_memory(100)),
     "steady": Entry(lambda: steady(15), lambda: steady(8, rates=(500, 2_000, 4_000))),
 }

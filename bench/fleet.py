@@ -71,7 +71,7 @@ class Fleet:
 def fleet(hosts: int) -> Bench:
     def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
         bins = _peers()
-        site = _fleet(scratch, stack, hosts)
+        site = servers(scratch, stack, hosts)
         numbers = itertools.count(1)
         return {
             ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", site),
@@ -104,7 +104,8 @@ def fleet(hosts: int) -> Bench:
     )
 
 
-def _fleet(scratch: Path, stack: ExitStack, hosts: int) -> Fleet:
+def servers(scratch: Path, stack: ExitStack, hosts: int) -> Fleet:
+    """Start the servers of so many hosts; they end with the stack."""
     folder = scratch / "fleet"
     folder.mkdir(mode=0o700)
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -137,20 +138,25 @@ def _peers() -> Path:
     return _PEERS / "bin"
 
 
-def _rota(home: Path, site: Fleet) -> Sample:
-    scratch = Scratch(home, 10)
+def known_to_rota(scratch: Scratch, site: Fleet, hosts: int) -> None:
+    """Make a scratch instance that knows so many hosts of the fleet, and trusts their keys."""
     scratch.configure()
-    shutil.copy(site.known_hosts, home / "known_hosts")
-    (home / "known_hosts").chmod(0o600)
+    shutil.copy(site.known_hosts, scratch.home / "known_hosts")
+    (scratch.home / "known_hosts").chmod(0o600)
     scratch.add_hosts(
         [
             Host(
-                name=f"host-{number}", connector="ssh", address=address, port=site.server.port,
-                user=site.server.user, key_file=str(site.key_file),
+                name=f"host-{number}", connector="ssh", address=site.addresses[number % len(site.addresses)],
+                port=site.server.port, user=site.server.user, key_file=str(site.key_file),
             )
-            for number, address in enumerate(site.addresses)
+            for number in range(hosts)
         ]
     )  # fmt: skip
+
+
+def _rota(home: Path, site: Fleet) -> Sample:
+    scratch = Scratch(home, 10)
+    known_to_rota(scratch, site, len(site.addresses))
     with daemon(scratch) as running_daemon:
         time.sleep(_SETTLE_SECONDS)
         figures: dict[str, float] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.canned import Canned, a_plan, a_run
+from tests.cli.canned import Canned, Json, a_plan, a_run
 
 RUN = "run_00112233aabbccdd"
 RULES = {
@@ -59,7 +59,7 @@ def test_a_fault_of_a_rule_is_told_by_its_option(daemon: Canned) -> None:
 def test_runs_show_tells_the_rules_and_how_far_they_are(daemon: Canned) -> None:
     daemon.on("GET", f"/runs/{RUN}", (200, a_run(state="running", fan_out=RULES)))
     assert (
-        "batches 1, 10%, 100% (2 of 3 open, 60s apart); stops when more than 0 fail (0 did); 10/m; hosts locked; "
+        "batches 1, 10%, 100% (2 of 3 open), 60s apart; stops when more than 0 fail (0 did); 10/m; hosts locked; "
         "offline hosts: skip"
     ) in " ".join(daemon.rota("runs", "show", RUN).stdout.split())
 
@@ -95,7 +95,7 @@ def test_a_limit_is_taken_away(daemon: Canned) -> None:
 
 
 def test_why_asks_about_a_host_of_a_run(daemon: Canned) -> None:
-    answer = {"subject": "s", "state": "queued", "answer": "web-1 waits", "lines": [], "next_look_at": None}
+    answer: Json = {"subject": "s", "state": "queued", "answer": "web-1 waits", "lines": [], "next_look_at": None}
     daemon.on("GET", f"/why/{RUN}", (200, answer))
     assert daemon.rota("why", RUN, "web-1").stdout == "web-1 waits\n"
     assert daemon.asked("GET", f"/why/{RUN}").query == {"host": "web-1"}

@@ -421,14 +421,6 @@ def test_a_dry_run_of_a_change_only_looks(daemon: Canned, verb: str) -> None:
     assert [request.method for request in daemon.requests] == ["GET"]
 
 
-def test_preview_of_an_expression_uses_the_users_zone(daemon: Canned) -> None:
-    answer = {"trigger_text": "Every day at 02:00", "trigger_short": "0 2 * * *", "next_runs": in_utc(5, 6)}
-    daemon.on("GET", "/preview", (200, answer))
-    done = daemon.rota("schedule", "preview", "--cron", "0 2 * * *", "--count", "2", TZ="Asia/Tokyo")
-    assert daemon.asked("GET", "/preview").query == {"cron": "0 2 * * *", "timezone": "Asia/Tokyo", "count": "2"}
-    assert done.stdout.startswith("0 2 * * * (Every day at 02:00)\nNext 2 runs:\n  2026-03-05 02:00:00 UTC\n")
-
-
 def test_jobs_is_the_same_group(daemon: Canned) -> None:
     assert daemon.rota("jobs", "show", "daily-backup").stdout.startswith("Name:        daily-backup")
 

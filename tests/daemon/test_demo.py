@@ -1,4 +1,4 @@
-"""`rota demo` from beginning to end: three hosts over SSH within seconds, one that goes down, and nothing left behind."""
+"""`rota demo` to its end: three hosts over SSH within seconds, one that goes down, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -7,9 +7,8 @@ import asyncio
 import pytest
 
 from rota.domain.reasons import Reason
-from rota.domain.states import RunState
+from rota.domain.states import Fate, RunState
 from rota.domain.step import Exit, Step
-from rota.domain.states import Fate
 from tests.contract.store_world import a_command
 from tests.support.world import Process, World
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rota.demo.openssh import OpenSsh
+from rota.domain.step import Json
 from tests.support.daemon import Home, Said, until
 from tests.support.fleet import Fleet, a_fleet, ends, on_a_terminal, openssh, screen_of, target, witnesses
 
@@ -130,22 +131,19 @@ def test_a_canary_that_is_well_lets_the_next_batch_begin(fleet: Fleet) -> None:
 
 def test_two_jobs_that_lock_one_host_never_overlap_on_it_and_the_holder_is_shown(fleet: Fleet, home: Home) -> None:
     server = fleet.serve("locked-1")
-    gate = fleet.gate(server)
-    do = f"shell: echo begin $ROTA_JOB >> witness; read line < {gate.path}; echo end $ROTA_JOB >> witness"
-    for name in ("lock-a", "lock-b"):
+    gates = {name: fleet.gate(server) for name in ("lock-a", "lock-b")}
+    for name, gate in gates.items():
+        do = f"shell: echo begin {name} >> witness; read line < {gate.path}; echo end {name} >> witness"
         fleet.job(name, do, "host:locked-1", lock_hosts=True)
     first = fleet.trigger("lock-a")
     until(lambda: witnesses(server))
     second = fleet.trigger("lock-b")
     until(lambda: target(home.client.run(second), "locked-1")["waiting_for"])
-    why = told(home.rota("why", second))
-    assert first[:12] in why
-    assert "locked-1" in why
+    assert f"held by lock-a ({first[:12]})" in told(home.rota("why", second))
     assert witnesses(server) == ["begin lock-a"]
-    gate.open()
-    assert home.finished(first)["state"] == "succeeded"
-    gate.open()
-    assert home.finished(second)["state"] == "succeeded"
+    for run, gate in zip((first, second), gates.values(), strict=True):
+        gate.open()
+        assert home.finished(run)["state"] == "succeeded"
     assert witnesses(server) == ["begin lock-a", "end lock-a", "begin lock-b", "end lock-b"]
 
 
@@ -190,7 +188,7 @@ def test_ping_tells_a_good_host_from_each_kind_of_bad_one(fleet: Fleet, home: Ho
 
 def test_file_steps_work_on_a_host_that_denies_sftp(fleet: Fleet, home: Home) -> None:
     server = fleet.serve("no-sftp", setup={"sftp": False})
-    steps = [
+    steps: list[Json] = [
         {"name": "write", "action": "fs_write", "params": {"path": "~/a/b.txt", "content": "höst\n", "parents": True}},
         {"name": "read", "action": "fs_read", "params": {"path": "~/a/b.txt"}, "register": "it"},
         {"name": "say", "action": "shell", "params": {"command": "echo {{ it.content }}"}},

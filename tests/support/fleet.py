@@ -5,7 +5,7 @@
         end = fleet.run("shell: hostname")
         assert end["state"] == "succeeded"
 
-Each `serve` is one server: its hosts share an account and a home folder, which the test sees too, and differ by address.
+Each `serve` is one server: its hosts differ by address and share an account and its home, which the test sees too.
 Import the fixtures `openssh` and `fleet` where they are used.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from tests.support.daemon import PATIENCE_SECONDS, Daemon, Gate, Home, a_home, p
 from tests.support.sshd import write_key
 
 if TYPE_CHECKING:
+    from rota.domain.step import Json
     from rota.usecases.shapes import Run, Target
 
 KEY = "fleet"  # the file in the instance's folder of keys that opens every account
@@ -51,25 +53,26 @@ class Fleet:
 
     # Hosts
 
-    def serve(self, *names: str, setup: Mapping[str, Any] | None = None, **fields: Any) -> Server:
-        """Start a server, with an address for each of these hosts, and make them known and trusted."""
+    def serve(
+        self, *names: str, setup: Mapping[str, Any] | None = None, is_known: bool = True, **fields: Any
+    ) -> Server:
+        """Start a server, with an address for each of these hosts, and add them; with its key, if it `is_known`."""
         addresses = tuple(itertools.islice(_addresses, len(names)))
         server = Server(self._openssh, Setup(addresses=addresses, **(setup or {})), key=self._key)
         self._stack.callback(server.remove)
         server.start()
-        self.enrol(server, *names, **fields)
-        return server
-
-    def enrol(self, server: Server, *names: str, **fields: Any) -> None:
-        """Hosts at a server's addresses in their order."""
-        at = {name: (address, server.port) for name, address in zip(names, server.setup.addresses, strict=True)}
-        self.trust(at, server.host_key)
+        at = {name: (address, server.port) for name, address in zip(names, addresses, strict=True)}
+        if is_known:
+            self.trust(at, server.host_key)
         self.add(at, user=server.user, **fields)
+        return server
 
     def add(self, at: Mapping[str, tuple[str, int]], **fields: Any) -> None:
         """Hosts at any address and port: name → where."""
         common = {"connector": "ssh", "key_file": KEY, **fields}
-        hosts = [{"name": name, "address": address, "port": port, **common} for name, (address, port) in at.items()]
+        hosts: list[Json] = [
+            {"name": name, "address": address, "port": port, **common} for name, (address, port) in at.items()
+        ]
         self.home.client.import_hosts({"hosts": hosts})
 
     def trust(self, at: Mapping[str, tuple[str, int]], key: asyncssh.SSHKey) -> None:
@@ -90,7 +93,7 @@ class Fleet:
 
     def job(self, name: str, do: str, target: str = "all", **body: Any) -> None:
         """A saved job that only a person triggers."""
-        triggers = [{"kind": "manual"}]
+        triggers: list[Json] = [{"kind": "manual"}]
         self.home.client.create_job({"name": name, "do": do, "target": target, "triggers": triggers, **body})
 
     def trigger(self, name: str) -> str:
@@ -151,6 +154,21 @@ def witnesses(server: Server, name: str = "witness") -> list[str]:
 def sessions_of(server: Server) -> dict[int, str]:
     """Living processes of the account's sessions: pid → command line."""
     return processes_with(f"HOME={server.home}")
+
+
+def vanish(server: Server) -> None:
+    """Take a host off the network, as it were: nobody listens any more, connections are cut, and its commands go on."""
+    connections = server.connections()  # while their parent lives, by which they are known
+    for pid in server.pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in connections:
+        os.killpg(pid, signal.SIGKILL)
+
+
+def come_back(server: Server) -> None:
+    """Put it on the network again. Its commands must have ended."""
+    server.stop()
+    server.start()
 
 
 def read_when_there(path: Path) -> str:

@@ -45,11 +45,16 @@ async def end(rota: Rota, work: Assignment, state: TargetState = TargetState.SUC
 
 async def test_a_job_keeps_its_rules_and_its_runs_have_them(rota: Rota) -> None:
     await add_hosts(rota, "web1", "web2", "web3")
-    rules = {"batch": "1, 100%", "batch_pause_seconds": 60, "max_fail": 1, "throttle": "10/m", "lock_hosts": True,
-             "on_offline": "wait"}  # fmt: skip
-    job = await rota.a_job(target="all", **rules)
-    kept = {"batch": "1, 100%", "batch_pause_seconds": 60, "max_fail": "1", "throttle": "10/m", "lock_hosts": True,
-            "on_offline": "wait"}  # fmt: skip
+    kept = {
+        "batch": "1, 100%",
+        "batch_pause_seconds": 60,
+        "max_fail": "1",
+        "throttle": "10/m",
+        "lock_hosts": True,
+        "on_offline": "wait",
+    }
+    said: dict[str, Any] = {**kept, "max_fail": 1}
+    job = await rota.a_job(target="all", **said)
     assert {field: job[field] for field in kept} == kept
     shown = (await show(rota, await rota.a_run()))["fan_out"]
     assert shown == {**kept, "sizes": [1, 2], "open_batch": 1, "next_start_at": None, "bad": 0, "most_bad": 1}
@@ -252,3 +257,11 @@ async def test_a_limit_of_a_site_that_no_host_is_at_is_set_with_a_word(rota: Rot
 async def test_a_dry_limit_changes_nothing(rota: Rota) -> None:
     assert (await rota.api.request("PUT", "/limits/targets", {"cap": 3}, query={"dry_run": "true"})).json["cap"] == 3
     assert await rota.sql("SELECT key FROM run_limit") == [("runs",)]
+
+
+async def test_a_disabled_host_is_not_picked_and_one_disabled_later_still_runs(rota: Rota) -> None:
+    await add_hosts(rota, "web1", "web2")
+    await rota.api.patch("/hosts/web1", {"disabled": True})
+    await start(rota)
+    await rota.api.patch("/hosts/web2", {"disabled": True})
+    assert [*await claimed(rota)] == ["web2"]

@@ -67,7 +67,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanOut:
-    """The rules of one run. Equal to `FanOut()` where nothing was said."""
+    """The rules of one run. Equal to `PLAIN` where nothing was said."""
 
     on_offline: OnOffline = OnOffline.FAIL
     lock_hosts: bool = False  # no other run that locks hosts works on a host while this one does
@@ -79,7 +79,7 @@ class FanOut:
     @property
     def rules(self) -> FanOut | None:
         """None where nothing was said: such runs take the short way."""
-        return None if self == FanOut() else self
+        return None if self == PLAIN else self
 
     def sizes(self, total: int) -> Iterator[int]:
         """The sizes of the batches of `total` hosts, each at least 1, together exactly `total`."""
@@ -125,12 +125,15 @@ class FanOut:
         return found
 
 
+PLAIN = FanOut()  # nothing was said
+
+
 def read_fan_out(given: Mapping[str, Json], before: FanOut | None = None) -> tuple[FanOut, list[FieldError]]:
     """`before` with what is `given`, in the words of `FIELDS`, and everything that is wrong with it.
 
     None takes `throttle`, `batch` and `max_fail` away.
     """
-    old, faults = before or FanOut(), list[FieldError]()
+    old, faults = before or PLAIN, list[FieldError]()
     words: dict[str, Json] = {**old.to_dict(), **given}
     found = FanOut(
         on_offline=_on_offline(words["on_offline"], faults),

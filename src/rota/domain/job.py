@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from rota.domain.calendar_spec import CalendarUse, JobWindow, read_use
 from rota.domain.errors import FieldError
-from rota.domain.fanout import FanOut
+from rota.domain.fanout import PLAIN, FanOut
 from rota.domain.ids import name_faults
 from rota.domain.instant import Micros, format_rfc3339, parse_rfc3339
 from rota.domain.inventory import tag_faults
@@ -53,7 +53,7 @@ class JobSpec:
     run_timeout_seconds: float = DEFAULT_RUN_TIMEOUT_SECONDS
     targets_at_once: int = DEFAULT_TARGETS_AT_ONCE
     priority: int = 0  # larger goes first
-    fan_out: FanOut = FanOut()  # how runs spread over their hosts
+    fan_out: FanOut = PLAIN  # how runs spread over their hosts
     start_at: Micros | None = None  # its clock triggers are due from then on …
     end_at: Micros | None = None  # … up to then, both instants included …
     max_runs: int | None = None  # … and until they have made so many runs, counted from when this was first set

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import NamedTuple
 
-from rota.domain.fanout import FanOut
+from rota.domain.fanout import PLAIN, FanOut
 from rota.domain.instant import SECOND, Micros
 from rota.domain.job import canonical
 from rota.domain.reasons import EXPLANATIONS, Reason
@@ -65,7 +65,7 @@ def insert(tx: Tx, run_id: int, rules: FanOut, total: int) -> None:
 
 def read(text: str | None) -> FanOut:
     """The rules as `run_fanout.rules` has them; None for a run without."""
-    return FanOut() if text is None else FanOut.from_dict(json.loads(text))
+    return PLAIN if text is None else FanOut.from_dict(json.loads(text))
 
 
 def rules_of(tx: Tx, run_id: int) -> FanOut | None:
@@ -99,7 +99,7 @@ def targets_ended(tx: Tx, run_id: int, *, bad: int) -> int:
         _FANOUT.ended, (bad, run_id)
     ).fetchone()
     if most_bad is not None and bad_now > most_bad:
-        words = f"{EXPLANATIONS[Reason.MAX_FAIL]} ({bad_now}, and {most_bad} may)"
+        words = f"{EXPLANATIONS[Reason.MAX_FAIL]}: {bad_now}, and at most {most_bad} may"
         return int(driver.execute(_FANOUT.skip_rest, (words, at, run_id)).rowcount)
     if open_batch < last_batch and not driver.execute(_FANOUT.is_batch_open, (run_id, open_batch)).fetchone()[0]:
         if pause:

@@ -90,8 +90,9 @@ class Launch:
                 state, started_at = (RunState.RUNNING, at) if claim else (RunState.QUEUED, None)
                 for place, member in enumerate(request.members[:claim]):
                     targets.append(
-                        (target_id + place, run_id, *member, TargetState.RUNNING, request.priority, 0, owner, 1, at)
-                    )
+                        (target_id + place, run_id, member.host, member.host_version_id, member.connector, member.site,
+                         TargetState.RUNNING, request.priority, 0, owner, 1, at)
+                    )  # fmt: skip
                     work.append(
                         Assignment(
                             target_id=target_id + place, run_id=run_id, run_public=public_id, job_id=request.job_id,

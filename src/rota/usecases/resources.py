@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from rota.actions.registry import KINDS
 from rota.domain.calendars import NO_RULES, Pause, Rules
 from rota.domain.errors import FieldError
-from rota.domain.fanout import FanOut
+from rota.domain.fanout import PLAIN
 from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import SECOND, Micros, format_rfc3339, format_span, from_micros
 from rota.domain.inventory import LOCAL
@@ -44,7 +44,7 @@ from rota.usecases.context import DaemonInfo
 
 SHOWN_ACTION = 40  # characters of `shell: df -h` in a table
 SHOWN_NEXT = 5
-_SAYS_NOTHING = FanOut().to_dict()  # of versions saved before the fleet issue
+_SAYS_NOTHING = PLAIN.to_dict()  # of versions saved before the fleet issue
 
 
 rfc3339 = lru_cache(maxsize=4096)(format_rfc3339)  # the same few instants stand in many rows

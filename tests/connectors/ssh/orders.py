@@ -44,7 +44,7 @@ class Ssh:
         return self.sshd.server.home
 
     def marker(self, token: str) -> Path:
-        return self.home / ".rota" / f"test-{token}."
+        return self.home / ".rota" / f"test-{token}_"
 
     async def run(
         self, order: Order | str, *, token: str | None = None, timeout: float | None = 60.0, host: Host | None = None
@@ -93,7 +93,7 @@ class Ssh:
 
     def processes(self, token: str) -> set[int]:
         """The living processes that carry the token of an attempt."""
-        mark = f"ROTA_ATTEMPT_TOKEN=test-{token}.".encode()
+        mark = f"ROTA_ATTEMPT_TOKEN=test-{token}_".encode()
         return {
             int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path).split(b"\0")
         }

@@ -24,7 +24,7 @@ TREES = {
     "all ignore TERM": "trap '' TERM; sleep 300 & echo begun; sleep 300",
     "forks twice": "( ( sleep 300 >/dev/null 2>&1 & ) & ); echo begun; exec sleep 300",
     "holds stdout": "(trap '' TERM; exec sleep 300) & echo begun; exec sleep 300",
-    "stopped": "(kill -STOP $$) & echo begun; while :; do sleep 1; done",
+    "stopped": "echo begun; kill -STOP $$; sleep 300",
     "own session": "setsid sleep 300 & echo begun; exec sleep 300",
     "own session, ignores TERM": "(trap '' TERM; exec setsid sleep 300 >/dev/null 2>&1) & echo begun; exec sleep 300",
 }
@@ -128,7 +128,7 @@ def a_tree(token: str, script: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("has_proc", [True, False])
 @pytest.mark.parametrize("knows_group", [True, False])
 def test_the_script_finds_the_whole_tree(has_proc: bool, knows_group: bool) -> None:
-    token = f"{new_token()}."
+    token = f"{new_token()}_"
     child = a_tree(token, "trap '' TERM; setsid sleep 300 >/dev/null & sleep 300 >/dev/null & echo begun; wait")
     with child:
         assert kill_by_hand(token, child.pid if knows_group else 0, has_proc=has_proc) == killing.Survivors(frozenset())
@@ -138,9 +138,9 @@ def test_the_script_finds_the_whole_tree(has_proc: bool, knows_group: bool) -> N
 @pytest.mark.parametrize("has_proc", [True, False])
 def test_the_script_leaves_a_group_alone_that_a_stranger_leads(has_proc: bool) -> None:
     """Numbers of processes come again."""
-    child = a_tree("another.", "echo begun; exec sleep 300")
+    child = a_tree("another_", "echo begun; exec sleep 300")
     with child:
-        kill_by_hand("ours.", child.pid, has_proc=has_proc)
+        kill_by_hand("ours_", child.pid, has_proc=has_proc)
         assert child.poll() is None
         child.kill()
 

@@ -287,7 +287,7 @@ async def test_markers_go_once_nobody_needs_them(ssh: Ssh) -> None:
     tokens = [new_token() for _ in range(3)]
     for token in tokens:
         await ssh.run("true", token=token)
-    old = ssh.home / ".rota" / "of-another-instance."
+    old = ssh.home / ".rota" / "of-another-instance_"
     old.touch()
     os.utime(old, (0, 0))
     for token in tokens[:2]:

@@ -47,7 +47,7 @@ def test_every_login_shell_starts_the_same_command(shell: str, command: Command,
 @pytest.mark.parametrize("inner", [shell for shell in SHELLS if shell in {"dash", "bash", "ksh", "mksh", "busybox"}])
 @pytest.mark.parametrize("command", [PLAIN, HARD], ids=["plain", "hard"])
 def test_every_shell_that_is_sh_somewhere_runs_the_wrapper(inner: str, command: Command, tmp_path: Path) -> None:
-    sealed = seal(command, token="token.")
+    sealed = seal(command, token="token_")
     words = shlex.split(sealed.line)[2:]
     argv = ["setsid", "-w", inner, *(["sh"] if inner == "busybox" else []), *words]
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
@@ -57,7 +57,7 @@ def test_every_shell_that_is_sh_somewhere_runs_the_wrapper(inner: str, command: 
     ]
     assert said[0].stdout.partition(b"\n")[2] == "".join(f"{word}|" for word in command.argv[2:]).encode()
     assert said[1].stdout.split() == [sealed.nonce.encode(), b"0", b"taken"]
-    assert (tmp_path / ".rota" / "token.").read_text().splitlines()[1] == "rc 0"
+    assert (tmp_path / ".rota" / "token_").read_text().splitlines()[1] == "rc 0"
 
 
 Noisy = Callable[[str], Ssh]

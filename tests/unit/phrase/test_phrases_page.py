@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,3 +91,14 @@ def test_a_zone_of_the_job_reaches_every_trigger_that_names_none(row: Understood
 
 def test_an_interval_of_the_page_is_exact() -> None:
     assert read("every 45 minutes").triggers[0].every * 32 == DAY  # type: ignore[union-attr]  # an interval, by the page
+
+
+def test_the_example_of_the_page_is_what_python_prints() -> None:
+    (example,) = doctest.DocTestParser().get_examples(PAGE)[-1:]
+    namespace: dict[str, object] = {}
+    for one in doctest.DocTestParser().get_examples(PAGE):
+        if one.want:
+            assert repr(eval(one.source, namespace)) == one.want.strip()
+        else:
+            exec(one.source, namespace)
+    assert example.want

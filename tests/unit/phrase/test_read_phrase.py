@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -17,7 +19,13 @@ from tests.unit.phrase.test_phrases_page import NOW, REFUSED, UNDERSTOOD
 
 PHRASES = [*(row.phrase for row in UNDERSTOOD), *(row.phrase for row in REFUSED)]
 WORDS = sorted({word for phrase in PHRASES for word in phrase.split()})
-SENTENCES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
+PIECES = st.sampled_from([" ".join(phrase.split()[n:]) for phrase in PHRASES for n in range(len(phrase.split()))])
+HEADS = st.sampled_from([" ".join(phrase.split()[: n + 1]) for phrase in PHRASES for n in range(len(phrase.split()))])
+SENTENCES = st.one_of(
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join),
+    st.tuples(HEADS, PIECES).map(" ".join),
+    st.tuples(HEADS, st.sampled_from(["and", ",", ";", "except", "at"]), PIECES).map(" ".join),
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -146,3 +154,33 @@ def test_an_hour_is_what_a_task_that_watches_is_assumed_to_need() -> None:
     reading = read_description("watch the queue", now=NOW)
     assert reading.assumed == ("an hour",)
     assert reading.triggers[0].every == HOUR  # type: ignore[union-attr]  # an interval
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "every 99999999999 minutes",
+        "every 999999999 hours",
+        "in 999999999 hours",
+        "in 99999999 days",
+        "on 9999-12-31 at 23:59",
+        "on 0001-01-01",
+        "every 1.99999999999999999999999 hours",
+        "daily at 99999999999",
+        "on day 99999",
+        "the 99th of each month",
+        "every 9999999 weeks",
+    ],
+)
+def test_numbers_out_of_this_world_are_refused(phrase: str) -> None:
+    with pytest.raises(PhraseError):
+        read_phrase(phrase, now=NOW)
+
+
+def test_the_grammar_loads_nothing_of_the_server() -> None:
+    script = (
+        "import sys; from rota import read_phrase; read_phrase('every weekday at 9am');"
+        "print([name for name in ('fastapi', 'sqlalchemy', 'pydantic', 'click', 'asyncio') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

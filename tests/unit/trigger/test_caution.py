@@ -38,10 +38,11 @@ def test_two_day_fields_that_must_both_match_are_told() -> None:
 
 
 def test_an_uneven_step_is_told_with_the_interval_that_was_meant() -> None:
-    assert warned("*/7 * * * *") == [
+    (warning,) = warned("*/7 * * * *")
+    assert warning == (
         "*/7 in the minute field is uneven: after minute 56 comes minute 0, 4 minutes later; "
         "for every 7 minutes use --every 7m"
-    ]
+    )
     assert warned("0 */5 * * *")[0].startswith("*/5 in the hour field is uneven: after hour 20 comes hour 0, 4 hours")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rota.domain.instant import MINUTE, SECOND, parse_rfc3339
@@ -150,7 +153,10 @@ def a_rule(unit: Unit, *times: int, every: int = 1, **days: object) -> CalendarT
             a_rule(Unit.MONTH, month_days=[31], overflow=Overflow.LAST_DAY),
             "On day 31 of every month (the last day where there is none) at 09:00",
         ),
-        (a_rule(Unit.MONTH, nth=[(2, 1)], every=2), "Every 2 months on the second Tuesday at 09:00, counted from 2026-03-05"),
+        (
+            a_rule(Unit.MONTH, nth=[(2, 1)], every=2),
+            "Every 2 months on the second Tuesday at 09:00, counted from 2026-03-05",
+        ),
         (a_rule(Unit.YEAR, months=[5], month_days=[29], every=2),
          "Every 2 years on day 29 of May at 09:00, counted from 2026-03-05"),
         (a_rule(Unit.DAY, month_days=[13], weekdays=[4]), "Every Friday that is day 13 of the month at 09:00"),
@@ -167,3 +173,13 @@ def a_rule(unit: Unit, *times: int, every: int = 1, **days: object) -> CalendarT
 )  # fmt: skip
 def test_every_other_kind_in_english(rule: TriggerSpec, english: str) -> None:
     assert describe(rule) == english
+
+
+PREVIEWS = (Path(__file__).parents[3] / "docs" / "previews.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("expression", "english"), re.findall(r"^\| `([^`]+)` \| ([A-Z][^|]+) \|$", PREVIEWS, re.MULTILINE)
+)
+def test_the_readings_of_the_manual_are_those_of_the_program(expression: str, english: str) -> None:
+    assert describe_cron(expression) == english

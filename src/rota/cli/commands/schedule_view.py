@@ -10,6 +10,7 @@ import click
 from rota.cli import times
 from rota.cli.command import Command
 from rota.cli.emit import emit
+from rota.cli.fanout import job_rules_text
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
 from rota.cli.texts import job_next_runs, labelled, short_id, step_text, trigger_line
@@ -211,6 +212,8 @@ def _limits(job: Job, *, wide: bool) -> list[tuple[str, str]]:
         rows.append(("Grace", format_span(round(job["grace_seconds"] * SECOND))))
     if wide:
         rows += [("At Once", f"{job['targets_at_once']} targets"), ("Priority", str(job["priority"]))]
+    if rules := job_rules_text(job):
+        rows.append(("Fan-Out", rules))
     return rows
 
 

@@ -11,7 +11,7 @@ from rota.cli.command import Command
 from rota.cli.session import Session
 
 
-@click.command("shell", cls=Command, example="rota shell\nprintf '/run daily-backup\\nruns list\\n' | rota shell")
+@click.command("shell", cls=Command, example="rota shell")
 @click.pass_obj
 def shell(session: Session) -> int:
     """Type commands without "rota" before them; `exit` or Ctrl-D leaves.

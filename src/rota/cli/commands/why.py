@@ -16,7 +16,10 @@ from rota.domain.errors import InvalidInput
 @click.command(
     "why",
     cls=Command,
-    example='rota why daily-backup\nrota why run_1a2b3c4d\nrota why run_1a2b3c4d web-1\nrota why daily-backup --at "2026-03-04 02:00"',
+    example="rota why daily-backup\n"
+    "rota why run_1a2b3c4d\n"
+    "rota why run_1a2b3c4d web-1\n"
+    'rota why daily-backup --at "2026-03-04 02:00"',
 )
 @click.argument("ref")
 @click.argument("host", required=False)
@@ -25,7 +28,8 @@ from rota.domain.errors import InvalidInput
 def why(session: Session, ref: str, host: str | None, at: str | None) -> None:
     """Say why a schedule or a run is as it is: why it ran, waits, failed, or did not run.
 
-    With a HOST it answers for that host of the run, or of the schedule's latest run. A TIME without an offset is this machine's local time.
+    With a HOST it answers for that host of the run, or of the schedule's latest run. A TIME without an offset is this
+    machine's local time.
     """
     moment = None if at is None else _instant(at)
     with session.client() as client:

@@ -171,7 +171,10 @@ class SshConnector:
         self._attempts[token], self._hosts[token] = attempt, host
         self._under_way += 1
         try:
-            return await (attempt.take_up() if follow else attempt.carry_out())
+            exit_ = await (attempt.take_up() if follow else attempt.carry_out())
+            if exit_.lost is not None:
+                self._hosts.pop(token)  # its marker stays: it may yet tell how it ended (`evidence`)
+            return exit_
         finally:
             self._under_way -= 1
             self._idle.set()
@@ -191,8 +194,8 @@ class SshConnector:
         return attempt
 
     def _mark(self, token: str) -> str:
-        """The token as hosts know it. The stop at its end keeps `att-1` from being found in `att-12`."""
-        return f"{self._instance}-{token}."
+        """The token as hosts know it. Its last letter keeps `att-1` from being found in `att-12`."""
+        return f"{self._instance}-{token}_"
 
     async def _until_idle(self, seconds: float) -> None:
         deadline = self._clock.monotonic() + seconds

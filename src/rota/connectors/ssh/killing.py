@@ -17,20 +17,20 @@ SOUGHT: Final = "ROTA_SOUGHT"
 
 # `marked` says the living processes that carry the token, `_t`, and the shell around the command, known by its words;
 # `grouped` those of its process group, `_g`. Zombies do not count. Where there is no /proc, `ps axeww` shows arguments
-# and environments (BSD, macOS).
+# and environments (BSD, macOS). No -F: with it busybox's grep sees nothing behind a NUL byte. Tokens are plain words.
 PROCESSES: Final = rf"""
 _t=${SOUGHT} _proc=/proc _own=ROTA_ATTEMPT_TOKEN=${SOUGHT}
-_words='_t=$0 _n=$1'
+_words='_t=[$]0 _n=[$]1'
 marked() {{
   if [ -r "$_proc/self/environ" ]; then
-    for _f in $(grep -lsF -e "$_own" "$_proc"/[0-9]*/environ); do
-      [ -d "${{_f%/*}}" ] && _f=${{_f%/*}} && echo "${{_f##*/}}"
+    for _p in $(grep -ls -e "$_own" "$_proc"/[0-9]*/environ); do
+      [ -d "${{_p%/*}}" ] && _p=${{_p%/*}} && echo "${{_p##*/}}"
     done
-    for _f in $(grep -lsF -e "$_t" "$_proc"/[0-9]*/cmdline); do
-      grep -qsF -e "$_words" "$_f" && _f=${{_f%/*}} && echo "${{_f##*/}}"
+    for _p in $(grep -ls -e "$_t" "$_proc"/[0-9]*/cmdline); do
+      grep -qs -e "$_words" "$_p" && _p=${{_p%/*}} && echo "${{_p##*/}}"
     done
   else
-    ps axeww 2>/dev/null | grep -F -e "$_t" | grep -vF -e {SOUGHT}= | grep -F -e "$_own" -e "$_words" |
+    ps axeww 2>/dev/null | grep -e "$_t" | grep -v -e {SOUGHT}= | grep -e "$_own" -e "$_words" |
       while read -r _p _x; do echo "$_p"; done
   fi
 }}

@@ -11,6 +11,7 @@ from rota.domain.trigger.calendar_words import format_time
 from rota.domain.trigger.checks import parse_continuous, parse_interval
 from rota.domain.trigger.kinds import ManualTrigger, OnStartTrigger, TriggerSpec, Unit
 from rota.domain.trigger.phrase import questions
+from rota.domain.trigger.phrase.clocks import in_part
 from rota.domain.trigger.phrase.errors import Unclear
 from rota.domain.trigger.phrase.moments import DEFAULT_TIME, Now, moments
 from rota.domain.trigger.phrase.rhythms import TWICE_A_DAY, TWICE_A_YEAR
@@ -39,6 +40,9 @@ class Builder:
     def triggers(self) -> list[TriggerSpec]:
         """Raises Unclear."""
         said = self.said
+        if said.part is not None and said.clocks is not None:
+            part = said.part
+            said.clocks = tuple(in_part(self.cursor, clock, part) for clock in said.clocks)
         if said.mode is not None or (said.all_day and said.length is None):
             return [self._by_event()]
         if said.length is not None:
@@ -175,7 +179,7 @@ class Builder:
             raise questions.minutes_of_which_hour(said, self.cursor)
         if said.day is not None or said.after is not None:
             raise questions.once_and_again(said, self.cursor)
-        if said.part == "night" and said.weekdays is not None and min(times) < _NOON:
+        if said.part == "night" and "weekdays" in said.spans and min(times) < _NOON:
             raise questions.which_night(said, self.cursor, min(times))
         days = self._day_rule()
         period = said.period

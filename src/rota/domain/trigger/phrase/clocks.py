@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
 from functools import partial
 
 from rota.domain.trigger.calendar_words import format_time
 from rota.domain.trigger.phrase.errors import Unclear
-from rota.domain.trigger.phrase.said import Window
+from rota.domain.trigger.phrase.said import Clock, Half, Window
 from rota.domain.trigger.phrase.tokens import Cursor, Kind, Span
 from rota.domain.trigger.phrase.vocabulary import NUMBERS, PARTS, PARTS_OF_DAY
 
 _HALF_DAY, _DAY = 12 * 3600, 24 * 3600
 LAST_MINUTE = _DAY - 60
 _PAST_TO = {"past": 1, "after": 1, "to": -1, "before": -1}
-
-
-class Half(Enum):
-    """How the half of the day was told."""
-
-    SAID = auto()  # am, pm, noon, in the evening
-    BY_24_HOURS = auto()  # 17:00, 09:00, 0
-    UNSAID = auto()  # 9, 9:30: taken as on a 24-hour clock where nothing speaks against it
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """`second` of the day as it was said; `half` says whether it can also mean one half a day later."""
-
-    second: int
-    span: Span
-    half: Half
-    is_midnight: bool = False  # the word, which may be the beginning or the end of a day
 
 
 def accept_time(cursor: Cursor, *, bare: bool, in_range: bool = False) -> Clock | None:

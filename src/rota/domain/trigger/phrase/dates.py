@@ -21,6 +21,7 @@ from rota.domain.trigger.phrase.vocabulary import (
 )
 
 _TO = ("to", "through", "thru", "till", "until", "-")
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _LENGTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
@@ -244,6 +245,8 @@ def _real(cursor: Cursor, said: DateSaid) -> DateSaid:
         date(said.year or 2024, said.month, said.day)  # a leap year has every day there is
     except ValueError as fault:
         raise Unclear(cursor.typed(said.span), "is no day of the calendar") from fault
+    if said.year is not None and not _FIRST_YEAR <= said.year <= _LAST_YEAR:
+        raise Unclear(cursor.typed(said.span), "is too far away", expected=f"a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return said
 
 

@@ -47,7 +47,8 @@ def once_or_daily(said: Said, cursor: Cursor, now: Now) -> Unclear:
         cursor.edited({said.spans["times"]: f"every day at {clock}"}),
         cursor.edited({said.spans["times"]: f"on {day} at {clock}"}),
     ]
-    return Unclear(cursor.typed(said.spans["clock"]), "may be once or every day", candidates=candidates)
+    words = cursor.typed(said.spans["times"]).removeprefix("at ")
+    return Unclear(words, "may be once or every day", candidates=candidates)
 
 
 def once_or_weekly(said: Said, cursor: Cursor, coming: date) -> Unclear:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.domain.instant import HOUR, MINUTE, Micros
+from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
 from rota.domain.trigger.phrase.dates import (
     accept_date,
     accept_month_days,
@@ -26,6 +26,8 @@ from rota.domain.trigger.phrase.vocabulary import (
     WORKDAYS,
 )
 
+LONGEST: Micros = 100 * 366 * DAY
+_MOST_DIGITS = 9
 _EVERY = ("every", "each")
 _TIMES_PER = {"once": 1, "twice": 2}
 # How `twice a day` is spread where nothing else is said: hours of the day, and months of the year.
@@ -51,14 +53,16 @@ def accept_length(cursor: Cursor) -> Micros | None:
             break
     if total is None:
         cursor.place = place
+    elif total > LONGEST:
+        raise Unclear(cursor.typed(cursor.span_from(place)), "is too long", expected="at most 100 years")
     return total
 
 
 def accept_count(cursor: Cursor) -> int | None:
     """Move past a whole number, in digits or as a word; "a" and "an" are one."""
     token = cursor.peek()
-    if token.kind is Kind.NUMBER and token.text.isdigit() and token.text.isascii():
-        return int(cursor.take().text[:9])
+    if token.kind is Kind.NUMBER and token.text.isdigit() and token.text.isascii() and len(token.text) <= _MOST_DIGITS:
+        return int(cursor.take().text)
     if token.text in ("a", "an"):
         cursor.take()
         return 1
@@ -89,8 +93,10 @@ def _length_part(cursor: Cursor) -> Micros | None:
         whole, _, fraction = token.text.partition(".")
         unit = cursor.accept_one(LENGTHS)
         if unit:
-            parts: Micros = int(f"{whole}{fraction}") * LENGTHS[unit]
-            return parts // int("1" + "0" * len(fraction))
+            length, rest = divmod(int(f"{whole}{fraction}") * LENGTHS[unit], int("1" + "0" * len(fraction)))
+            if rest or length % SECOND:
+                raise Unclear(cursor.typed(cursor.span_from(place)), "is no whole number of seconds")
+            return length
         cursor.place = place
         return None
     count = accept_count(cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import Enum, auto
 from typing import Literal
 
 from rota.domain.instant import Micros
@@ -69,18 +70,35 @@ class Day:
     date: date | None = None
 
 
+class Half(Enum):
+    """How the half of the day was told."""
+
+    SAID = auto()  # am, pm, noon, in the evening
+    BY_24_HOURS = auto()  # 17:00, 09:00, 0
+    UNSAID = auto()  # 9, 9:30: taken as on a 24-hour clock where nothing speaks against it
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`second` of the day as it was said; `half` says whether it can also mean one half a day later."""
+
+    second: int
+    span: Span
+    half: Half
+    is_midnight: bool = False  # the word, which may be the beginning or the end of a day
+
+
 @dataclass(slots=True)
 class Said:
     """One sentence. Filled clause by clause; `put` refuses what contradicts."""
 
-    begin: int  # its first token
     mode: Mode | None = None
     gap: Micros | None = None
     all_day: bool = False  # "around the clock", which adds nothing beside a rhythm
     length: Micros | None = None  # real time between occurrences
     minutes: tuple[int, ...] | None = None  # past every hour
     period: Period | None = None
-    times: tuple[int, ...] | None = None  # seconds of the day
+    clocks: tuple[Clock, ...] | None = None
     part: str | None = None  # of the day: morning …
     window: Window | None = None
     weekdays: frozenset[int] | None = None  # 0 = Monday
@@ -97,7 +115,6 @@ class Said:
     start: date | None = None
     zone: str | None = None
     is_recurring: bool = False
-    midnight: Span | None = None
     spans: dict[str, Span] = field(default_factory=dict)
 
     def copy(self) -> Said:
@@ -111,6 +128,16 @@ class Said:
         self.spans.setdefault(name, span)
 
     @property
+    def times(self) -> tuple[int, ...] | None:
+        """The seconds of the day that were said, ascending."""
+        return None if self.clocks is None else tuple(sorted({clock.second for clock in self.clocks}))
+
+    @property
+    def midnight(self) -> Span | None:
+        """Where the word stands, which may be the beginning or the end of a day."""
+        return next((clock.span for clock in self.clocks or () if clock.is_midnight), None)
+
+    @property
     def has_days(self) -> bool:
         return any(part is not None for part in (self.weekdays, self.nth, self.days, self.months))
 
@@ -119,7 +146,7 @@ class Said:
         """Whether it says two things at once: that no clock decides, one moment, or a routine."""
         routine = self.has_days or self.length is not None or self.period is not None
         once = self.day is not None or self.after is not None
-        clocked = routine or once or self.times is not None
+        clocked = routine or once or self.clocks is not None
         return (self.mode is not None and clocked) or (routine and once)
 
     @property

@@ -17,11 +17,11 @@ def read_sentences(cursor: Cursor) -> list[Said]:
     Raises Unclear for the first clause that is not understood.
     """
     cursor.accept_one(_POLITE)
-    said = Said(begin=cursor.place)
+    said = Said()
     found = [said]
     while not cursor.is_done:
         if cursor.accept(";"):
-            found.append(Said(begin=cursor.place))
+            found.append(Said())
             continue
         joined = bool(cursor.accept_one(_JOINTS))
         place = cursor.place
@@ -34,7 +34,7 @@ def read_sentences(cursor: Cursor) -> list[Said]:
             begins_anew = True
         if begins_anew:
             cursor.place = place
-            found.append(_with_clause(cursor, Said(begin=place)))
+            found.append(_with_clause(cursor, Said()))
         else:
             found[-1] = longer
     return found

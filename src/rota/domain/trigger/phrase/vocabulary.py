@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.domain.instant import HOUR, MINUTE, SECOND, Micros
+from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, WEEK, Micros
 from rota.domain.trigger.calendar_words import MONTHS as MONTH_NAMES
 from rota.domain.trigger.calendar_words import WEEKDAYS as WEEKDAY_NAMES
 
@@ -31,14 +31,15 @@ LENGTHS: dict[str, Micros] = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), SECOND),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), MINUTE),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), HOUR),
+    **{"d": DAY, "w": WEEK},  # the short form "every 1d" is an interval, "every day" is a day of the calendar
 }
 """Units of real time."""
 PERIODS = {
-    **dict.fromkeys(("d", "day", "days"), "day"),
-    **dict.fromkeys(("w", "week", "weeks"), "week"),
+    **dict.fromkeys(("day", "days"), "day"),
+    **dict.fromkeys(("week", "weeks"), "week"),
     **dict.fromkeys(("month", "months"), "month"),
     **dict.fromkeys(("quarter", "quarters"), "quarter"),
-    **dict.fromkeys(("y", "year", "years"), "year"),
+    **dict.fromkeys(("year", "years"), "year"),
 }
 """Units of the calendar."""
 ADVERBS = {
