@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from rota.domain.instant import HOUR, parse_rfc3339
 from tests.support.builders import Rota
 
 
@@ -81,3 +84,9 @@ async def test_a_paused_job_can_still_be_triggered_by_a_person(rota: Rota) -> No
     await rota.a_job()
     await rota.api.post("/pauses", {"all": True})
     await rota.a_run()
+
+
+@pytest.mark.parametrize("until", ["2h", "+2h", "in 2h", "at 14:00"])
+async def test_a_pause_may_last_for_a_length_of_time(rota: Rota, until: str) -> None:
+    made = await rota.api.post("/pauses", {"all": True, "until": until})
+    assert parse_rfc3339(made.json["until"]) == rota.clock.now() + 2 * HOUR

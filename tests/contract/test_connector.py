@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+import pytest_asyncio
 
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
@@ -26,6 +27,8 @@ from rota.domain.inventory import Host
 from rota.domain.step import Command, Exit, FileOp, Order
 from rota.ports import Connector
 from tests.support.sshd import Sshd, host_of, learn, nobody, write_key
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATIENCE = 20.0
 
@@ -71,17 +74,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         yield Sshd(server, write_key(tmp_path_factory.mktemp("keys") / "client", key))
 
 
-@pytest.fixture(params=["local", "ssh"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    if request.param == "local":
-        local = LocalConnector(tmp_path / "keeper", "owner")
-        yield World(local, Host(name="local"), tmp_path)
-        await local.close(leave=False)
-        return
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["local", "ssh"])
+async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One for all tests: a keeper takes its time to leave while it holds results."""
+    made = make(request, request.param, tmp_path_factory.mktemp("world"))
+    yield made
+    await made.connector.close(leave=False)
+
+
+def make(request: pytest.FixtureRequest, kind: str, scratch: Path) -> World:
+    if kind == "local":
+        return World(LocalConnector(scratch / "keeper", "owner"), Host(name="local"), scratch)
     sshd: Sshd = request.getfixturevalue("server")
-    ssh, folder = _ssh(sshd, tmp_path), _folder_on(sshd.server)
-    yield World(ssh, host_of(sshd), folder)
-    await ssh.close(leave=False)
+    return World(_ssh(sshd, scratch), host_of(sshd), _folder_on(sshd.server))
+
+
+@pytest.fixture
+def folder(world: World) -> Path:
+    """A new folder in that of the world."""
+    return _open_to_all(tempfile.mkdtemp(dir=world.folder))
 
 
 def _ssh(sshd: Sshd, tmp_path: Path) -> SshConnector:
@@ -93,7 +104,11 @@ def _ssh(sshd: Sshd, tmp_path: Path) -> SshConnector:
 
 
 def _folder_on(server: Server) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=server.home))
+    return _open_to_all(tempfile.mkdtemp(dir=server.home))
+
+
+def _open_to_all(name: str) -> Path:
+    folder = Path(name)
     folder.chmod(0o777)
     return folder
 
@@ -105,13 +120,13 @@ async def test_an_order_is_carried_out_and_says_how_it_ended(world: World) -> No
     assert ended.left_running == 0
 
 
-async def test_the_command_gets_its_input_environment_and_folder(world: World) -> None:
+async def test_the_command_gets_its_input_environment_and_folder(world: World, folder: Path) -> None:
     order = Command(
         argv=("/bin/sh", "-c", 'cat; echo "$A|$ROTA_HOST|$1"; pwd', "sh", "it's\n"),
-        env={"A": "a 'b'\nc", "ROTA_HOST": "web1"}, cwd=str(world.folder), stdin=b"in\xff\0put\n",
+        env={"A": "a 'b'\nc", "ROTA_HOST": "web1"}, cwd=str(folder), stdin=b"in\xff\0put\n",
     )  # fmt: skip
     ended = await world.run(order)
-    assert ended.output == b"in\xff\0put\na 'b'\nc|web1|it's\n\n" + str(world.folder).encode() + b"\n"
+    assert ended.output == b"in\xff\0put\na 'b'\nc|web1|it's\n\n" + str(folder).encode() + b"\n"
 
 
 async def test_without_input_a_command_reads_the_end_at_once(world: World) -> None:
@@ -129,8 +144,8 @@ async def test_a_program_that_is_not_there_does_not_end_well(world: World) -> No
     assert ended.failure is not None or ended.exit_code == 127
 
 
-async def test_output_can_be_read_while_the_command_runs(world: World) -> None:
-    token, go = world.token(), world.folder / "go"
+async def test_output_can_be_read_while_the_command_runs(world: World, folder: Path) -> None:
+    token, go = world.token(), folder / "go"
     running = asyncio.create_task(world.run(f"echo first; until [ -e {go} ]; do sleep 0.05; done", token=token))
     await world.printed(token, 6)
     piece = await world.connector.read(token, 0, 3)
@@ -147,8 +162,8 @@ async def test_all_output_is_announced_before_the_end(world: World) -> None:
     assert len(ended.output) == 65_536
 
 
-async def test_after_its_time_the_whole_tree_is_ended(world: World) -> None:
-    pids = world.folder / "pids"
+async def test_after_its_time_the_whole_tree_is_ended(world: World, folder: Path) -> None:
+    pids = folder / "pids"
     order = f"sleep 300 & echo $! > {pids}; echo begun; sleep 300"
     ended = await world.run(order, timeout=1.0)
     assert (ended.cause, ended.left_running, ended.output) == ("timeout", 0, b"begun\n")
@@ -164,8 +179,8 @@ async def test_a_cancel_ends_it_with_that_cause(world: World) -> None:
     assert (ended.cause, ended.left_running) == ("user_cancelled", 0)
 
 
-async def test_what_is_cancelled_before_its_start_never_starts(world: World) -> None:
-    token, mark = world.token(), world.folder / "ran"
+async def test_what_is_cancelled_before_its_start_never_starts(world: World, folder: Path) -> None:
+    token, mark = world.token(), folder / "ran"
     running = asyncio.create_task(world.run(f"touch {mark}", token=token))
     await asyncio.sleep(0)
     world.connector.cancel(token, cause="user_cancelled")
@@ -175,15 +190,17 @@ async def test_what_is_cancelled_before_its_start_never_starts(world: World) -> 
     assert not mark.exists()
 
 
-async def test_a_second_order_with_the_same_token_does_nothing(world: World) -> None:
-    token, seen = world.token(), world.folder / "seen"
+async def test_a_second_order_with_the_same_token_does_nothing(world: World, folder: Path) -> None:
+    token, seen = world.token(), folder / "seen"
     await world.run(f"echo begun >> {seen}", token=token)
-    await world.run(f"echo begun >> {seen}", token=token)
+    again = asyncio.create_task(world.run(f"echo begun >> {seen}", token=token))
+    await world.run("true")  # and what was asked for before it has been looked at
+    again.cancel()
     assert seen.read_text() == "begun\n"
 
 
-async def test_something_left_in_the_background_holds_nothing_up_and_is_told(world: World) -> None:
-    pids = world.folder / "pids"
+async def test_something_left_in_the_background_holds_nothing_up_and_is_told(world: World, folder: Path) -> None:
+    pids = folder / "pids"
     ended = await world.run(f"sleep 300 & echo $! > {pids}; echo begun")
     assert (ended.exit_code, ended.output, ended.left_running) == (0, b"begun\n", 1)
 
@@ -207,19 +224,23 @@ async def test_forgetting_or_cancelling_what_is_not_there_does_nothing(world: Wo
     await world.connector.tidy()
 
 
-async def test_a_file_step_looks_before_it_acts(world: World) -> None:
-    path = world.folder / "a"
+async def test_a_file_step_looks_before_it_acts(world: World, folder: Path) -> None:
+    path = folder / "a"
     order = FileOp(op="write", path=str(path), content=b"\xffx\n", mode=0o640)
     results = [read_exit(await world.run(order)) for _ in range(2)]
     assert [result.changed for result in results] == [True, False]
     assert path.stat().st_mode & 0o777 == 0o640
-    assert read_exit(await world.run(FileOp(op="read", path=f"{world.folder}/none"))).ok is False
+    assert read_exit(await world.run(FileOp(op="read", path=f"{folder}/none"))).ok is False
 
 
-async def test_a_connector_that_closes_ends_what_runs(world: World) -> None:
-    token, pids = world.token(), world.folder / "pids"
-    running = asyncio.create_task(world.run(f"echo $$ > {pids}; echo begun; exec sleep 300", token=token))
-    await world.printed(token, 6)
-    await world.connector.close(leave=False)
+@pytest.mark.parametrize("kind", ["local", "ssh"])
+async def test_a_connector_that_closes_ends_what_runs(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    closing = make(request, kind, tmp_path)
+    token, pids = closing.token(), closing.folder / "pids"
+    running = asyncio.create_task(closing.run(f"echo $$ > {pids}; echo begun; exec sleep 300", token=token))
+    await closing.printed(token, 6)
+    await closing.connector.close(leave=False)
     assert not Path(f"/proc/{pids.read_text().strip()}/exe").exists()
     running.cancel()

@@ -10,8 +10,8 @@ from typing import Any
 from rota.domain.errors import NotFound
 from rota.domain.inventory import Host
 from rota.domain.reasons import EXPLANATIONS, Reason
-from rota.domain.step import Command, Exit, Order
 from rota.domain.states import Fate
+from rota.domain.step import Command, Exit, Order
 from tests.support.clock import ManualClock
 
 

@@ -3,6 +3,7 @@ started once, its true end is found where it can be, and else is `unknown` and s
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tests.support.fleet import (
     openssh,
     read_when_there,
     target,
+    told,
     vanish,
     witnesses,
 )
@@ -190,56 +192,70 @@ TREES = {
 }
 
 
-@pytest.mark.parametrize("tree", TREES)
-def test_a_cancelled_tree_leaves_no_process_on_the_host(fleet: Fleet, tree: str) -> None:
-    fleet.serve("web1")
-    run = fleet.begin(f"shell: {TREES[tree]}")
+@pytest.fixture(scope="module")
+def shared(openssh: OpenSsh) -> Iterator[Fleet]:
+    """One daemon for those tests that do it no harm. Each serves a host of its own."""
+    with a_fleet(openssh, SETTINGS) as fleet:
+        yield fleet
+
+
+_numbers = itertools.count(1)
+
+
+def a_tree(fleet: Fleet, tree: str) -> tuple[Server, str, str]:
+    """A tree that has begun on a host of its own: server, host, run."""
+    host = f"tree-{next(_numbers)}"
+    server = fleet.serve(host)
+    run = fleet.begin(f"shell: {TREES[tree]}", f"host:{host}")
     fleet.home.await_output(run, "begun")
-    assert fleet.home.rota("runs", "cancel", run).code == 0
-    end = fleet.home.finished(run)
-    assert ends(end) == {"web1": ("cancelled", "user_cancelled")}
-    assert fleet.home.processes_of(run) == {}
+    return server, host, run
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_a_tree_whose_time_is_up_leaves_no_process_on_the_host(fleet: Fleet, tree: str) -> None:
-    fleet.serve("web1")
+def test_a_cancelled_tree_leaves_no_process_on_the_host(shared: Fleet, tree: str) -> None:
+    _, host, run = a_tree(shared, tree)
+    assert shared.home.rota("runs", "cancel", run).code == 0
+    assert ends(shared.home.finished(run)) == {host: ("cancelled", "user_cancelled")}
+    assert shared.home.processes_of(run) == {}
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_tree_whose_time_is_up_leaves_no_process_on_the_host(shared: Fleet, tree: str) -> None:
+    shared.serve(host := f"tree-{next(_numbers)}")
     step: Json = {"name": "tree", "action": "shell", "params": {"command": TREES[tree]}, "timeout_seconds": 1}
-    end = fleet.home.finished(fleet.home.client.start_run({"steps": [step], "target": "all"})["id"])
-    assert ends(end) == {"web1": ("timed_out", "step_timeout")}
-    assert fleet.home.processes_of(end["id"]) == {}
+    end = shared.home.finished(shared.home.client.start_run({"steps": [step], "target": f"host:{host}"})["id"])
+    assert ends(end) == {host: ("timed_out", "step_timeout")}
+    assert shared.home.output(end["id"]) == "begun\n"
+    assert shared.home.processes_of(end["id"]) == {}
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_a_tree_that_is_cancelled_after_its_connection_was_lost_leaves_no_process(fleet: Fleet, tree: str) -> None:
-    server = fleet.serve("web1")
-    run = fleet.begin(f"shell: {TREES[tree]}")
-    fleet.home.await_output(run, "begun")
+def test_a_tree_that_is_cancelled_after_its_connection_was_lost_leaves_no_process(shared: Fleet, tree: str) -> None:
+    server, host, run = a_tree(shared, tree)
     server.cut()
-    fleet.home.client.cancel_run(run)
-    end = fleet.home.finished(run)
-    assert ends(end) == {"web1": ("cancelled", "user_cancelled")}
-    assert fleet.home.processes_of(run) == {}
+    shared.home.client.cancel_run(run)
+    assert ends(shared.home.finished(run)) == {host: ("cancelled", "user_cancelled")}
+    assert shared.home.processes_of(run) == {}
 
 
-def test_what_a_command_leaves_in_a_session_of_its_own_is_told(fleet: Fleet) -> None:
-    server = fleet.serve("web1")
-    end = fleet.run("shell: setsid sleep 300 & echo left $! > pid", "host:web1")
-    (attempt,) = target(end, "web1")["attempts"]
+def test_what_a_command_leaves_in_a_session_of_its_own_is_told(shared: Fleet) -> None:
+    shared.serve("leaves")
+    end = shared.run("shell: setsid sleep 300 & echo left", "host:leaves")
     assert end["state"] == "succeeded"
-    assert "1 process" in (attempt["message"] or "")
-    os.kill(int(read_when_there(server.home / "pid").split()[1]), signal.SIGKILL)
+    assert "1 process may still be running on leaves" in (target(end, "leaves")["attempts"][0]["message"] or "")
+    (left,) = shared.home.processes_of(end["id"])
+    os.kill(left, signal.SIGKILL)
 
 
-def test_a_cancel_that_cannot_be_confirmed_says_so(fleet: Fleet) -> None:
-    server = fleet.serve("web1")
-    run = fleet.begin("shell: echo begun; sleep 300")
-    fleet.home.await_output(run, "begun")
+def test_a_cancel_that_cannot_be_confirmed_says_so(shared: Fleet) -> None:
+    server, host, run = a_tree(shared, "plain")
     vanish(server)
-    fleet.home.client.cancel_run(run)
-    end = fleet.home.finished(run)
-    assert ends(end)["web1"][1] == "cancel_unconfirmed"
-    assert "may still be running" in fleet.home.rota("runs", "show", run).out
+    shared.home.client.cancel_run(run)
+    assert ends(shared.home.finished(run)) == {host: ("cancelled", "cancel_unconfirmed")}
+    assert f"may still be running on {host}" in told(shared.home.rota("runs", "show", run))
+
+
+# The daemon stops
 
 
 def test_a_daemon_that_is_stopped_ends_what_runs_on_hosts(fleet: Fleet) -> None:

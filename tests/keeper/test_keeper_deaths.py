@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from rota.domain.errors import Conflict, NotFound, Unavailable
+from rota.domain.states import Fate
 from rota.keeper.client import Keeper
 from rota.keeper.generation import connect, is_alive, next_epoch
-from rota.domain.states import Fate
 from rota.keeper.orders import Ended, OutputGrew, RunAs, Started
 from rota.keeper.process import entry
 from rota.keeper.process.journal import line_of

@@ -9,8 +9,8 @@ import pytest
 
 from rota.demo.openssh import OpenSsh
 from rota.domain.step import Json
-from tests.support.daemon import Home, Said, until
-from tests.support.fleet import Fleet, a_fleet, ends, on_a_terminal, openssh, screen_of, target, witnesses
+from tests.support.daemon import Home, until
+from tests.support.fleet import Fleet, a_fleet, ends, on_a_terminal, openssh, screen_of, target, told, witnesses
 
 __all__ = ["openssh"]
 
@@ -27,11 +27,6 @@ def fleet(openssh: OpenSsh) -> Iterator[Fleet]:
 @pytest.fixture(scope="module")
 def home(fleet: Fleet) -> Home:
     return fleet.home
-
-
-def told(answer: Said) -> str:
-    """What a person reads, its white space made even."""
-    return " ".join((answer.out + answer.err).split())
 
 
 # One run, many hosts
@@ -164,6 +159,21 @@ def test_a_host_whose_key_is_not_known_is_not_spoken_to_until_it_is_trusted(flee
     assert server.host_key.get_fingerprint() in trusted.out
     assert home.rota("run", "--target", "host:new-1", "--do", "shell: echo in >> witness").code == 0
     assert witnesses(server) == ["in"]
+
+
+def test_a_fingerprint_is_never_cut_to_the_width_of_a_terminal(fleet: Fleet, home: Home) -> None:
+    name = "a-host-with-quite-a-long-name.in.a.long.domain.example.org"
+    server = fleet.serve(name, is_known=False)
+    screen = screen_of(on_a_terminal(home, "hosts", "trust", f"host:{name}", "--no-input"))
+    assert server.host_key.get_fingerprint() in screen
+
+
+def test_many_hosts_whose_keys_are_not_known_are_one_trouble(fleet: Fleet, home: Home) -> None:
+    for n in range(1, 4):
+        fleet.serve(f"strange-{n}", is_known=False)  # each has a key of its own
+    answer = home.rota("run", "--target", "~^strange-", "--do", "shell: id")
+    assert '3 hosts: unreachable at step "shell" (host_key_unknown)' in answer.out
+    assert "strange-1, strange-2, strange-3" in answer.out
 
 
 def test_ping_tells_a_good_host_from_each_kind_of_bad_one(fleet: Fleet, home: Home) -> None:

@@ -27,7 +27,7 @@ import pytest
 from rota.connectors.ssh.known_hosts import known_as
 from rota.demo.openssh import OpenSsh, find
 from rota.demo.sshd import Server, Setup
-from tests.support.daemon import PATIENCE_SECONDS, Daemon, Gate, Home, a_home, processes_with, until
+from tests.support.daemon import PATIENCE_SECONDS, Daemon, Gate, Home, Said, a_home, processes_with, until
 from tests.support.sshd import write_key
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ def witnesses(server: Server, name: str = "witness") -> list[str]:
 def sessions_of(server: Server) -> dict[int, str]:
     """Living processes of the account's sessions: pid → command line."""
     return processes_with(f"HOME={server.home}")
+
+
+def told(answer: Said) -> str:
+    """What a person reads, its white space made even."""
+    return " ".join((answer.out + answer.err).split())
 
 
 def vanish(server: Server) -> None:

@@ -53,6 +53,8 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
 
 def _trouble(target: Target) -> tuple[str, ...]:
     """Equal for hosts that one sentence can tell of: names and numbers in the message may differ."""
+    if target["state"] == "unreachable" and target["reason"]:  # the reason tells all; keys and addresses differ
+        return target["state"], target["reason"], step_of(target) or ""
     message = _message(target).replace(target["host"], "HOST")
     return target["state"], target["reason"] or "", step_of(target) or "", _NUMBERS.sub("#", message)
 

@@ -235,7 +235,7 @@ class Worker:
                 state=AttemptState.SKIPPED, message=result.reason, started_at=started_at, finished_at=finished_at,
                 registered=json.dumps(value) if step.register else None,
             )  # fmt: skip
-        return self._attempt_end(step, result, exit_, started_at=started_at, finished_at=finished_at)
+        return self._attempt_end(work, step, result, exit_, started_at=started_at, finished_at=finished_at)
 
     def _ready(self, work: Assignment) -> Callable[[StepContext], Prepared] | None:
         """How to prepare the step at the cursor without rendering, found once for all runs of a plan."""
@@ -315,14 +315,22 @@ class Worker:
         return (limit, Reason.STEP_TIMEOUT) if limit <= left else (left, Reason.RUN_TIMEOUT)
 
     def _attempt_end(
-        self, step: Step, result: StepResult, exit_: Exit | None, *, started_at: int, finished_at: int
+        self,
+        work: Assignment,
+        step: Step,
+        result: StepResult,
+        exit_: Exit | None,
+        *,
+        started_at: int,
+        finished_at: int,
     ) -> AttemptEnd:
         state, reason = state_of(exit_, result)
         message = result.message or None
         if state is not AttemptState.FAILED and reason is not None and not (exit_ and exit_.failure):
             message = EXPLANATIONS[reason]
         if exit_ is not None and (left := leftovers(exit_)):
-            message = f"{message}; {left}" if message else left
+            where = "" if work.connector == "local" else f" on {work.host}"
+            message = f"{message}; {left}{where}" if message else left + where
         return AttemptEnd(
             state=state, reason=reason, message=message, exit_code=result.exit_code,
             signal=exit_.signal if exit_ else None, changed=result.changed,

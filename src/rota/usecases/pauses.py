@@ -5,6 +5,7 @@ A pause never touches a job's own `enabled`, and nothing that has started. What 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,16 @@ from rota.domain.calendars import Pause, Scope
 from rota.domain.errors import Conflict, FieldError, InvalidInput
 from rota.domain.ids import Kind, public
 from rota.domain.instant import Micros, format_rfc3339
-from rota.domain.trigger.when import read_moment
+from rota.domain.trigger.kinds import OnceTrigger
+from rota.domain.trigger.when import find_when, read_moment
 from rota.ports import Tx
 from rota.storage import audit, jobs, pauses
 from rota.storage.jobs import JobRow
 from rota.storage.windows import Book
 from rota.usecases import resources, shapes
 from rota.usecases.context import Context
+
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9:]+")
 
 LONGEST_REASON = 500
 MOST_LISTED = 1000
@@ -156,7 +160,9 @@ def mark_paused(tx: Tx, book: Book, rows: Sequence[JobRow], items: Sequence[shap
 
 def _moment(text: str, zone: str, now: Micros, faults: list[FieldError]) -> Micros | None:
     try:
-        at = read_moment(text, zone)
+        clock = f"at {text}" if _CLOCK.fullmatch(text.strip()) else text
+        rule = find_when(clock, now=now, zone=zone)  # `2h`, `17:30`, a date and time
+        at = rule.at if isinstance(rule, OnceTrigger) else read_moment(text, zone)
     except InvalidInput as error:
         faults += error.as_faults("until")
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,8 @@ async def test_where_nobody_can_look_any_more_it_may_still_be_running(quick: Ssh
     assert (end.cause, end.left_running) == ("user_cancelled", 1)
     assert any(text.startswith("may still be running on web1: ") for text in quick.noticed)
     for pid in here:
-        os.kill(pid, 9)
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
         await gone(pid)
 
 

@@ -89,6 +89,21 @@ def test_a_date_needs_to_know_what_day_it_is() -> None:
     assert read_phrase("every weekday at 9am").triggers
 
 
+@pytest.mark.parametrize(
+    ("phrase", "reading"),
+    [
+        ("Friday at 9", "every Friday at 9"),
+        ("at 9am", "every day at 09:00"),
+        ("on the 15th", "on the 15th of every month"),
+        ("on May 5th", "every year on May 5th"),
+    ],
+)
+def test_without_a_date_it_still_asks_whether_every_such_day_is_meant(phrase: str, reading: str) -> None:
+    with pytest.raises(PhraseError) as caught:
+        read_phrase(phrase)
+    assert caught.value.readings == (reading,)
+
+
 def test_the_reading_names_what_was_assumed() -> None:
     reading = read_phrase("weekly", "Europe/Berlin", now=NOW)
     assert reading.reading == "Every Monday at 09:00, Europe/Berlin time; Monday and 09:00 are assumed"

@@ -55,7 +55,7 @@ def trust(session: Session, selector: str, fingerprint: str | None, known_hosts:
         notes = {name: _note(check, says, replace=replace) for name, check in shown.items()}
         notes |= {name: error.happened for name, error in checks.items() if isinstance(error, RotaError)}
         if wanted and session.is_for_people:
-            out(_table(session, shown, notes))
+            out(_table(shown, notes))
         is_said = fingerprint is not None or known_hosts is not None
         if wanted and not is_said and not session.confirm(_question(wanted, shown)):
             say("Not trusted.")
@@ -133,14 +133,15 @@ def _question(wanted: list[str], shown: Mapping[str, KeyCheck]) -> str:
     return f"Trust {about}" + (f", {changed} of which replace another?" if changed else "?")
 
 
-def _table(session: Session, shown: Mapping[str, KeyCheck], notes: Mapping[str, str]) -> str:
+def _table(shown: Mapping[str, KeyCheck], notes: Mapping[str, str]) -> str:
     rows = [
         [name, shown[name]["shown"]["algorithm"], shown[name]["shown"]["fingerprint"], note]
         if name in shown
         else [name, times.NONE, times.NONE, note]
         for name, note in sorted(notes.items())
     ]
-    return render(["HOST", "KEY", "FINGERPRINT", "IS"], rows, width=session.terminal_width, elastic=[3])
+    # Never cut to the terminal's width: half a fingerprint cannot be compared.
+    return render(["HOST", "KEY", "FINGERPRINT", "IS"], rows, width=None)
 
 
 def _tell(
@@ -157,7 +158,7 @@ def _tell(
 
     def people() -> None:
         if not shown_before:
-            out(_table(session, shown, notes))
+            out(_table(shown, notes))
         else:
             out("\n".join(f"{name}: {notes[name]}" for name in names))
         say(f"{len(known)}/{len(names)} hosts are known")

@@ -13,8 +13,6 @@ from rota.cli.emit import emit
 from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
-from rota.domain.errors import InvalidInput
-from rota.domain.instant import SECOND, format_rfc3339, parse_duration
 
 if TYPE_CHECKING:
     from rota.client.api import Client
@@ -115,21 +113,10 @@ def _scope(job: str | None, tag: str | None, everything: bool, *, verb: str) -> 
 
 
 def _until(session: Session, text: str | None) -> dict[str, Json]:
-    """A duration counts from now; a time of day is the next one; a date and time is local."""
-    if text is None:
-        return {}
-    from rota.domain.trigger.spec import OnceTrigger
-    from rota.domain.trigger.when import find_when
+    """What the server reads: the words, and the zone in which a time of day is meant."""
     from rota.localzone import local_zone_name
 
-    zone = local_zone_name(session.env)
-    try:
-        return {"until": format_rfc3339(session.now() // SECOND * SECOND + parse_duration(text))}
-    except InvalidInput:
-        found = find_when(f"at {text}", now=session.now(), zone=zone)
-    if isinstance(found, OnceTrigger):
-        return {"until": format_rfc3339(found.at)}
-    return {"until": text, "timezone": zone}
+    return {} if text is None else {"until": text, "timezone": local_zone_name(session.env)}
 
 
 def _named(one: Pause) -> str:

@@ -74,7 +74,7 @@ class LocalConnector:
         self,
         order: Order,
         *,
-        host: Host,  # noqa: ARG002  # there is one machine here
+        host: Host,  # there is one machine here
         token: str,
         timeout_seconds: float | None,
         grew: Callable[[int], None],
@@ -99,11 +99,11 @@ class LocalConnector:
 
     async def follow(
         self,
-        order: Order,  # noqa: ARG002  # the keeper has it
+        order: Order,  # the keeper has it
         *,
-        host: Host,  # noqa: ARG002
+        host: Host,
         token: str,
-        timeout_seconds: float | None,  # noqa: ARG002  # the keeper counts
+        timeout_seconds: float | None,  # the keeper counts
         grew: Callable[[int], None],
     ) -> Exit:
         """Wait for the end of an attempt that a dead owner started, from the keeper that `fate` found."""
@@ -185,7 +185,7 @@ class LocalConnector:
                 return known
         return Fate.NEVER_STARTED if fates else None
 
-    async def evidence(self, host: Host, token: str) -> str | None:  # noqa: ARG002
+    async def evidence(self, host: Host, token: str) -> str | None:
         """What keepers left was read when it was adopted: there is nothing more to learn."""
         return None
 

@@ -95,17 +95,20 @@ class Attempt:
 
     async def _send(self) -> Exit | None:
         """Send it once. None: the connection was lost after it may have left."""
-        try:
-            sealed = self._means.seal(self._command, self._host, token=self._mark)
-        except ValueError as error:
-            return Exit(failure=str(error))
-        except Unreached as error:
-            return Exit(unreached=error.reason, failure=error.message)
         why = ""
         for _ in range(OPEN_TRIES):
+            try:
+                sealed = self._means.seal(self._command, self._host, token=self._mark)
+            except ValueError as error:
+                return Exit(failure=str(error))
+            except Unreached as error:
+                return Exit(unreached=error.reason, failure=error.message)
             talk = Talk(sealed, self.output, self._stirred.set, self._grew)
             try:
-                return await self._over_a_channel(talk)
+                exit_ = await self._over_a_channel(talk)
+                if self._means.learn(self._host, talk):
+                    return exit_
+                why = "its login shell changed"
             except Unreached as error:
                 return Exit(unreached=error.reason, failure=error.message)
             except (asyncssh.Error, OSError) as error:

@@ -20,7 +20,7 @@ SOUGHT: Final = "ROTA_SOUGHT"
 # and environments (BSD, macOS). No -F: with it busybox's grep sees nothing behind a NUL byte. Tokens are plain words.
 PROCESSES: Final = rf"""
 _t=${SOUGHT} _proc=/proc _own=ROTA_ATTEMPT_TOKEN=${SOUGHT}
-_words='_t=[$]0 _n=[$]1'
+_words='_t=[$]1 _n=[$]2'
 marked() {{
   if [ -r "$_proc/self/environ" ]; then
     for _p in $(grep -ls -e "$_own" "$_proc"/[0-9]*/environ); do

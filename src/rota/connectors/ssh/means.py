@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncssh
 
@@ -13,7 +13,7 @@ from rota.connectors.ssh.output import Kept
 from rota.connectors.ssh.pool import Pool
 from rota.connectors.ssh.remote import Talk
 from rota.connectors.ssh.sudo import elevation_of
-from rota.connectors.ssh.wrapper import Sealed, seal
+from rota.connectors.ssh.wrapper import PLAIN_SHELLS, Sealed, seal
 from rota.domain.inventory import Host
 from rota.domain.step import Command
 from rota.ports import Clock
@@ -38,28 +38,40 @@ class Means:
     lost_grace_seconds: float
     kill_grace_seconds: float
     noticed: Noticed
+    plain: set[tuple[str, str | None]] = field(default_factory=set)  # host and account, whose shell is a plain one
 
     def seal(self, command: Command, host: Host, *, token: str | None) -> Sealed:
         """The order as it travels. Raises Unreached where the password for sudo is not to be had."""
-        return seal(command, token=token, elevation=elevation_of(command, host, self._sudo_password))
+        elevation = elevation_of(command, host, self._sudo_password)
+        return seal(command, token=token, elevation=elevation, is_plain=(host.name, host.user) in self.plain)
+
+    def learn(self, host: Host, talk: Talk) -> bool:
+        """Remember what login shell it was. False: another than we thought, so nothing was run, and it is to be sent
+        anew."""
+        who = (host.name, host.user)
+        if talk.shell in PLAIN_SHELLS:
+            self.plain.add(who)
+        elif talk.stage == "asked" and talk.has_ended and not talk.marker and not talk.refusal and who in self.plain:
+            self.plain.discard(who)
+            return False
+        return True
 
     async def ask(self, command: Command, host: Host, *, seconds: float) -> bytes:
         """Carry a small order of ours out, without a marker, and return the end of what it says.
 
         Raises Unreached, and NoAnswer after `seconds`, or where the host refuses.
         """
-        sealed = self.seal(command, host, token=None)
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(OPEN_TRIES):
                     over, output = asyncio.Event(), Kept()
-                    talk = Talk(sealed, output, over.set)
+                    talk = Talk(self.seal(command, host, token=None), output, over.set)
                     try:
                         async with self.pool.channel_slot(host) as connection:
                             await self._to_the_end(connection, talk, over)
                     except (asyncssh.Error, OSError):
                         continue
-                    if talk.has_ended:
+                    if talk.has_ended and self.learn(host, talk):
                         if talk.stage != "running":
                             raise NoAnswer(f"{host.name} did not begin it: {talk.noise or 'it said nothing'}")
                         return output.last()

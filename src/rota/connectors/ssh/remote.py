@@ -35,6 +35,7 @@ class Talk(asyncssh.SSHClientSession[bytes]):
         self.stage: Stage = "opening"
         self.group = 0  # process group; 0 = not known
         self.marker = ""  # made, absent, taken, unmarked
+        self.shell = ""  # the name of the login shell
         self.refusal = ""  # nowhere: the folder is not there
         self.exit_code: int | None = None
         self.signal: int | None = None
@@ -125,11 +126,11 @@ class Talk(asyncssh.SSHClientSession[bytes]):
         match words:
             case ["nowhere"]:
                 self.refusal = "nowhere"
-            case [group, ("made" | "absent" | "taken" | "unmarked") as marker] if self.stage == "asked" and _is_pid(
-                group
-            ):
-                self.group, self.marker = int(group), marker
+            case [group, ("made" | "absent" | "unmarked") as marker, shell] if self.stage == "asked" and _is_pid(group):
+                self.group, self.marker, self.shell = int(group), marker, shell.rpartition("/")[2]
                 self._begin()
+            case [_, "taken"] if self.stage == "asked":
+                self.marker = "taken"
             case ["in"] if self.stage == "sudo":
                 self._before.clear()  # a lecture, perhaps
                 self._write(self._sealed.preamble + self._sealed.stdin)
@@ -145,8 +146,6 @@ class Talk(asyncssh.SSHClientSession[bytes]):
 
     def _begin(self) -> None:
         """The host has begun, and waits for us where the start could not be marked."""
-        if self.marker == "taken":
-            return
         if self.marker == "absent":
             self._write(b"go\n")
         if self._sealed.is_elevated:

@@ -1,7 +1,7 @@
 """What stands around a command on the other side: POSIX sh that marks its start, says who it is, and notes its end.
 
-The first line that it says is `NONCE PGID STATE`: whatever login noise came before is not ours. From then on output is
-the command's. It forks once, for the command: on a busy fleet the hosts' CPU is what caps hosts a second. No word of it
+The first line that it says is `NONCE PGID STATE SHELL`: whatever login noise came before is not ours. From then on
+output is the command's. It forks once, for the command: on a busy fleet the hosts' CPU is what caps hosts a second. No word of it
 needs more than POSIX and a shell such as dash, bash, busybox ash, mksh or FreeBSD's sh.
 
 What the login shell reads must mean the same to sh, zsh, csh and fish, and everybody on the host may see it in the
@@ -26,12 +26,17 @@ FOLDER: Final = ".rota"  # of markers, in the account's home
 TOKEN_NAME: Final = "ROTA_ATTEMPT_TOKEN"  # noqa: S105 - the keeper's mark too: by it what escaped a group is found
 UNMARKED: Final = "-"  # stands for a token: the command leaves no marker
 
+PLAIN_SHELLS: Final = frozenset({"sh", "dash", "ash"})
+"""Login shells that read POSIX sh, and no start-up file that might have changed what its words mean. They run the
+wrapper themselves: another sh would cost the host as much again."""
+
 _LONGEST_LINE = 16_384  # of the remote command; longer ones meet limits of old shells
 _PLAIN = re.compile(r"[\x20\x22-\x5b\x5d-\x7e]*")  # printable ASCII without ! and backslash
 
-# $0 is the token. The values come as arguments: the nonce, how many lines of stdin are ours, whether the rest of stdin
-# is the command's, the folder to begin in; then NAME=VALUE …, `--`, argv. Lines of stdin hold such an assignment and
-# `set` themselves. The last of three characters in IFS is the newline that could not be written here.
+# The values come as arguments: the token, the nonce, how many lines of stdin are ours, whether the rest of stdin is the
+# command's, the folder to begin in; then NAME=VALUE …, `--`, argv. Lines of stdin hold such an assignment and `set`
+# themselves. The last of three characters in IFS is the newline that could not be written here.
+_TAKE = "_t=$1 _n=$2 _l=$3 _i=$4 _d=$5; shift 5; "
 _RECEIVE = (
     "if [ $_l -gt 0 ]; then _w=${IFS#??} _p=; while [ $_l -gt 0 ]; do IFS= read -r _x || exit 96; "
     '_p=$_p$_x$_w _l=$((_l-1)); done; eval "$_p"; fi; '
@@ -45,8 +50,7 @@ _BECOME = '[ $_i = 1 ] || exec </dev/null; until [ "$1" = -- ]; do export "$1"; 
 # the shell outlives a TERM to its group by the moment it takes to note how the command ended. To whom the first line
 # cannot be said any more, nothing is run: a login that took too long was given up.
 WRAPPER: Final = (
-    "_t=$0 _n=$1 _l=$2 _i=$3 _d=$4; shift 4; "
-    f"{_RECEIVE}"
+    f"{_TAKE}{_RECEIVE}"
     f'if [ -n "$_d" ]; then {_ENTER}fi; '
     '_g=$$; kill -0 "-$$" 2>/dev/null || _g=$(ps -o pgid= -p "$$" 2>/dev/null); '
     f"_f=$HOME/{FOLDER} _m=$HOME/{FOLDER}/$_t; "
@@ -56,14 +60,15 @@ WRAPPER: Final = (
     f"export {TOKEN_NAME}=$_t; fi; "
     'if [ $_s = taken ]; then echo "$_n 0 taken"; exit 98; fi; '
     'trap : TERM INT HUP; if [ $_s = made ]; then { echo "$_g" >> "$_m"; } 2>/dev/null; fi; '
-    'echo "$_n $((_g+0)) $_s" || exit 95; if [ $_s = absent ]; then IFS= read -r _x || exit 99; fi; exec 2>/dev/null; '
+    'echo "$_n $((_g+0)) $_s ${SHELL:-unknown}" || exit 95; '
+    "if [ $_s = absent ]; then IFS= read -r _x || exit 99; fi; exec 2>/dev/null; "
     f"( exec 2>&1; {_BECOME} ); "
     '_r=$?; [ -d "$_f" ] || mkdir -m 700 "$_f"; echo "rc $_r" >> "$_m"; exit $_r'
 )
 
 # Behind sudo: another account's environment and folder, entered only once sudo has let us in.
 INNER: Final = (
-    "_t=$0 _n=$1 _l=$2 _i=$3 _d=$4; shift 4; "
+    f"{_TAKE}"
     'echo "$_n in" || exit 95; '
     f"{_RECEIVE}"
     f'if [ -n "$_d" ]; then {_ENTER}else cd 2>/dev/null || cd /; fi; '
@@ -86,9 +91,10 @@ class Sealed:
     is_elevated: bool = False
 
 
-def seal(command: Command, *, token: str | None, elevation: Elevation | None = None) -> Sealed:
+def seal(command: Command, *, token: str | None, elevation: Elevation | None = None, is_plain: bool = False) -> Sealed:
     """Make of a command what is sent. Without a `token` it leaves no marker, and carries none.
 
+    `is_plain`: the login shell is one of PLAIN_SHELLS, and runs the wrapper itself.
     Raises ValueError where a program's name begins with a dash, which no shell could start.
     """
     if command.argv[0].startswith("-"):
@@ -99,13 +105,13 @@ def seal(command: Command, *, token: str | None, elevation: Elevation | None = N
     given = _flag(command.stdin)
     if elevation is None:
         words = (mark, nonce, _lines(preamble), given, *arguments)
-        return Sealed(line=_line(WRAPPER, words), nonce=nonce, preamble=preamble, stdin=command.stdin)
+        return Sealed(line=_line(words, is_plain=is_plain), nonce=nonce, preamble=preamble, stdin=command.stdin)
     prompt = f"rota-password:{secrets.token_hex(8)}" if elevation.password is not None else ""
-    inner = ("/bin/sh", "-c", INNER, mark, nonce, _lines(preamble), given, *arguments)
+    inner = ("/bin/sh", "-c", INNER, "rota", mark, nonce, _lines(preamble), given, *arguments)
     needs_stdin = _flag(command.stdin or preamble or prompt)
     words = (mark, nonce, "0", needs_stdin, "", "--", *elevation.argv(prompt), *inner)
     return Sealed(
-        line=_line(WRAPPER, words), nonce=nonce, preamble=preamble, stdin=command.stdin,
+        line=_line(words, is_plain=is_plain), nonce=nonce, preamble=preamble, stdin=command.stdin,
         prompt=prompt, password=elevation.password, is_elevated=True,
     )  # fmt: skip
 
@@ -133,8 +139,9 @@ def _flag(value: object) -> str:
     return "1" if value else "0"
 
 
-def _line(script: str, words: tuple[str, ...]) -> str:
-    return f"exec /bin/sh -c {' '.join(map(_quoted, (script, *words)))}"
+def _line(words: tuple[str, ...], *, is_plain: bool) -> str:
+    quoted = " ".join(map(_quoted, words))
+    return f"set -- {quoted}; {WRAPPER}" if is_plain else f"exec /bin/sh -c {_quoted(WRAPPER)} rota {quoted}"
 
 
 def _quoted(word: str) -> str:

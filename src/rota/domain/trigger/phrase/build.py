@@ -14,9 +14,8 @@ from rota.domain.trigger.phrase import questions
 from rota.domain.trigger.phrase.clocks import in_part
 from rota.domain.trigger.phrase.errors import Unclear
 from rota.domain.trigger.phrase.moments import DEFAULT_TIME, Now, moments
-from rota.domain.trigger.phrase.rhythms import TWICE_A_DAY, TWICE_A_YEAR
 from rota.domain.trigger.phrase.rules import DayRule, calendar, every_second_of, rules
-from rota.domain.trigger.phrase.said import LAST_DAY, DayItem, Said
+from rota.domain.trigger.phrase.said import LAST_DAY, DayItem, Period, Said
 from rota.domain.trigger.phrase.sentences import contradiction
 from rota.domain.trigger.phrase.tokens import Cursor
 from rota.domain.trigger.phrase.vocabulary import PARTS_OF_DAY
@@ -26,7 +25,10 @@ MOST_TIMES = 1440  # of a day
 _DAY_SECONDS = DAY // SECOND
 _NOON = _DAY_SECONDS // 2
 _FIRST = DayItem.numbered(1)
+# How `twice a day` and `twice a year` are spread where nothing else is said: times of day, and months.
+_TWICE_A_DAY, _TWICE_A_YEAR = (9 * 3600, 21 * 3600), frozenset({1, 7})
 _QUARTERS, _QUARTER_ENDS = frozenset({1, 4, 7, 10}), frozenset({3, 6, 9, 12})
+_BESIDE_EVENTS = ("mode", "gap", "all_day", "zone")
 _ALL_WEEK, _ALL_YEAR = frozenset(range(7)), frozenset(range(1, 13))
 
 
@@ -64,18 +66,17 @@ class Builder:
         return Now(self._now, self.zone)
 
     def _by_event(self) -> TriggerSpec:
+        """What no clock decides. Any word about the clock beside it is a contradiction."""
         said = self.said
-        mode = said.mode or "continuous"
-        own = {"mode", "gap", "all_day", "zone"}
-        for name, span in said.spans.items():
-            if name not in own and getattr(said, name, None) is not None:
-                earlier, later = sorted((span, said.spans.get("mode") or said.spans["all_day"]))
-                fault = contradiction(self.cursor, earlier, later)
-                words = self.cursor.typed(said.spans.get("mode") or said.spans["all_day"])
-                raise Unclear(words, "does not go together with the rest of the phrase", candidates=fault.candidates)
-        if mode == "manual":
+        own = said.spans.get("mode") or said.spans["all_day"]
+        others = [span for name, span in said.spans.items() if name not in _BESIDE_EVENTS]
+        if others:
+            candidates = contradiction(self.cursor, *sorted((own, others[0]))).candidates
+            words = self.cursor.typed(own)
+            raise Unclear(words, "does not go together with the rest of the phrase", candidates=candidates)
+        if said.mode == "manual":
             return ManualTrigger()
-        if mode == "on_start":
+        if said.mode == "on_start":
             return OnStartTrigger()
         return parse_continuous() if said.gap is None else parse_continuous(said.gap)
 
@@ -93,7 +94,7 @@ class Builder:
         """Decide whether words without "every" mean one day or all such days; several days or times mean all."""
         said = self.said
         if said.is_once:
-            raise questions.which_once(said, self.cursor, self._coming)
+            raise questions.which_once(said, self.cursor, self._coming() if said.has_days else None)
         if "date" in said.spans:
             raise questions.once_or_yearly(said, self.cursor, self._coming())
         month_days = len(said.days or ()) + len(said.nth or ())
@@ -109,7 +110,7 @@ class Builder:
             raise questions.which_days(said, self.cursor)
         elif said.times is not None:
             if len(said.times) == 1:
-                raise questions.once_or_daily(said, self.cursor, self.now)
+                raise questions.once_or_daily(said, self.cursor, None if self._now is None else self.now)
             self.assumed.append("every day")
         else:
             raise questions.no_time_at_all(said, self.cursor)
@@ -119,7 +120,7 @@ class Builder:
     def _rhythm(self, length: Micros) -> list[TriggerSpec]:
         """`every 15 minutes`, with or without days and a window."""
         said, cursor = self.said, self.cursor
-        for name in ("mode", "day", "after", "start"):
+        for name in ("day", "after", "start", "gap"):
             if getattr(said, name) is not None:
                 raise contradiction(cursor, *sorted((said.spans["length"], said.spans[name])))
         if said.times is not None:
@@ -162,10 +163,17 @@ class Builder:
             first = start - start % 3600
             hours = range(first, end + 1, step)
             found = [hour + 60 * minute for hour in hours for minute in said.minutes]
-        times = {second % _DAY_SECONDS for second in found if start <= second <= end} - said.no_times
+        times = self._without_exceptions({second % _DAY_SECONDS for second in found if start <= second <= end})
         if not times:
             raise Unclear(self.cursor.typed(said.spans["length"]), "leaves no time of day")
         return sorted(times)
+
+    def _without_exceptions(self, times: set[int]) -> set[int]:
+        """Raises Unclear for an exception that none of the times is: it must have meant something else."""
+        said = self.said
+        if not said.no_times <= times:
+            raise Unclear(self.cursor.typed(said.spans["exception"]), "is not one of its times")
+        return times - said.no_times
 
     # The calendar
 
@@ -182,19 +190,20 @@ class Builder:
         if said.part == "night" and "weekdays" in said.spans and min(times) < _NOON:
             raise questions.which_night(said, self.cursor, min(times))
         days = self._day_rule()
-        period = said.period
-        if period is None or (period.count == 1 and said.start is None):
-            return rules(times, days, self.zone)
-        return [self._counted(times, days)]
+        if said.period is not None and said.period.count > 1:
+            return [self._counted(times, days)]
+        found = rules(times, days, self.zone)
+        self._require_start(found)
+        return found
 
     def _times(self) -> tuple[int, ...]:
         said = self.said
-        if said.times is not None:
-            return tuple(time for time in said.times if time not in said.no_times)
+        if said.times is not None or said.no_times:
+            return tuple(sorted(self._without_exceptions(set(said.times or ()))))
         if said.part is not None:
             times: tuple[int, ...] = (PARTS_OF_DAY[said.part][0] * 3600,)
-        elif "twice" in said.spans and said.period is not None and said.period.unit == "day":
-            times = TWICE_A_DAY
+        elif said.per == 2 and said.period is not None and said.period.unit == "day":
+            times = _TWICE_A_DAY
         else:
             times = (DEFAULT_TIME,)
         self.assumed += map(format_time, times)
@@ -205,8 +214,10 @@ class Builder:
         said, period = self.said, self.said.period
         if period is None:
             return
+        self._require_as_often(period)
         by_month = said.days is not None or said.nth is not None
-        if period.unit == "day" and period.count > 1 and said.has_days:
+        one_day = by_month or len(said.weekdays or ()) == 1
+        if period.unit == "day" and (one_day if period.count == 1 else said.has_days):
             raise contradiction(self.cursor, *self._period_and_days())
         if period.unit == "week":
             if by_month and not (len(said.weekdays or ()) == len(said.days or ()) == 1):
@@ -226,6 +237,24 @@ class Builder:
         if period.unit == "month" and said.months is None:
             questions.require_in_every_month(said, self.cursor)
 
+    def _require_as_often(self, period: Period) -> None:
+        """`twice a week` with two days. Raises Unclear where the rest says another number, or nothing."""
+        said = self.said
+        if said.per is None:
+            return
+        chosen = {
+            "day": (),
+            "week": said.weekdays or (),
+            "month": (*(said.days or ()), *(said.nth or ())),
+            "quarter": (),
+            "year": said.months or (),
+        }[period.unit]
+        is_said = bool(chosen or (period.unit == "day" and said.times))
+        often = max(len(chosen), 1) * len(said.times or (0,))
+        is_known = said.per == 1 or (said.per == 2 and period.unit in ("day", "year"))
+        if often != said.per and (is_said or not is_known):
+            raise questions.when_so_often(said, self.cursor, period, is_said=is_said)
+
     def _fill_quarter(self) -> None:
         said = self.said
         ends = said.days == (LAST_DAY,) or (said.nth is not None and all(n < 0 for n, _ in said.nth))
@@ -235,8 +264,8 @@ class Builder:
 
     def _fill_year(self, *, by_month: bool) -> None:
         said = self.said
-        if "twice" in said.spans and said.months is None and not by_month:
-            said.months, said.days = TWICE_A_YEAR, (_FIRST,)
+        if said.per == 2 and said.months is None and not by_month:
+            said.months, said.days = _TWICE_A_YEAR, (_FIRST,)
             self.assumed.append("1 January and 1 July")
         elif said.months is None and not by_month and said.weekdays is None:
             said.months, said.days = frozenset({1}), (_FIRST,)
@@ -268,7 +297,8 @@ class Builder:
             )
         if not weekdays or not months or (said.days and not days):
             raise Unclear(self.cursor.text, "leaves no day at all")
-        if len(weekdays) < 7 and days and not (len(weekdays) == len(days) == 1):
+        is_friday_the_13th = len(weekdays) == len(days) == 1 and days[0].number is not None
+        if len(weekdays) < 7 and days and not is_friday_the_13th:
             raise questions.weekday_and_day(said, self.cursor)
         return DayRule(
             weekdays=frozenset() if weekdays == _ALL_WEEK else weekdays,
@@ -291,25 +321,29 @@ class Builder:
         rule = calendar(unit, times, filtered, self.zone, every=every, anchor=anchor.isoformat())
         if said.start is None:
             self.assumed.append(f"the count from {anchor}")
-            return rule
-        due = timetable(rule)
-        assert due is not None  # the calendar has a timetable
-        following = due.next(self.now.at)
-        if following is None or self.now.date_of(following) != said.start:
-            words = self.cursor.typed(said.spans["start"])
-            raise Unclear(
-                words, "is not when it would be due first", hint=f"leave it out, and add --start-at {said.start}"
-            )
+        self._require_start([rule])
         return rule
+
+    def _require_start(self, found: list[TriggerSpec]) -> None:
+        """Raises Unclear if the date behind "starting" is not the first: a trigger itself has no beginning."""
+        if self.said.start is not None and self._first_of(found) != self.said.start:
+            words, day = self.cursor.typed(self.said.spans["start"]), self.said.start
+            hint = f"leave it out, and add --start-at {day}"
+            raise Unclear(words, "is not when it would be due first", hint=hint)
 
     def _first(self, times: Iterable[int], days: DayRule) -> date:
         """The first day of the rule that is still to come, were every period due."""
-        due = [timetable(rule) for rule in rules(list(times), days, self.zone)]
-        coming = [at for times_of_rule in due if times_of_rule and (at := times_of_rule.next(self.now.at)) is not None]
+        return self._first_of(rules(list(times), days, self.zone))
+
+    def _first_of(self, found: list[TriggerSpec]) -> date:
+        due = [times.next(self.now.at) for rule in found if (times := timetable(rule)) is not None]
+        coming = [at for at in due if at is not None]
         if not coming:
             raise Unclear(self.cursor.text, "is never due")
         return self.now.date_of(min(coming))
 
-    def _coming(self) -> date:
-        """The next day that a sentence without "every" may mean."""
+    def _coming(self) -> date | None:
+        """The next day that a sentence without "every" may mean; None where nobody knows what day it is."""
+        if self._now is None:
+            return None
         return self._first(self.said.times or (DEFAULT_TIME,), self._day_rule())

@@ -94,6 +94,7 @@ def accept_months_of(cursor: Cursor, said: Said) -> bool:
 
 def accept_except(cursor: Cursor, said: Said) -> bool:
     """`except weekends`, `but not on Mondays`, `except in August`, `except on the 1st`, `except at 3`."""
+    begin = cursor.place
     if not cursor.accept_one(_EXCEPT):
         return False
     place = cursor.place
@@ -115,4 +116,5 @@ def accept_except(cursor: Cursor, said: Said) -> bool:
         raise Unclear(words, "differ by country", hint="use a calendar: rota calendars add")
     else:
         raise cursor.not_understood()
+    said.spans["exception"] = cursor.span_from(begin)
     return True

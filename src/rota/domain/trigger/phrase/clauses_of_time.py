@@ -8,7 +8,7 @@ from rota.domain.trigger.phrase.clocks import accept_list, accept_time, accept_w
 from rota.domain.trigger.phrase.errors import Unclear
 from rota.domain.trigger.phrase.said import Said, Window
 from rota.domain.trigger.phrase.tokens import Cursor, Kind
-from rota.domain.trigger.phrase.vocabulary import MONTHS, PARTS, WEEKDAYS
+from rota.domain.trigger.phrase.vocabulary import MONTHS, PARTS, PARTS_OF_DAY, WEEKDAYS
 
 _DAY = 24 * 3600
 
@@ -104,6 +104,7 @@ def accept_part(cursor: Cursor, said: Said) -> bool:
         cursor.place = place
         return False
     said.put("part", PARTS[part], cursor.span_from(place))
+    said.is_recurring |= part not in PARTS_OF_DAY  # mornings
     return True
 
 

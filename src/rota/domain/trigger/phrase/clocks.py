@@ -23,7 +23,11 @@ def accept_time(cursor: Cursor, *, bare: bool, in_range: bool = False) -> Clock 
     Raises Unclear for an hour or a minute that does not exist.
     """
     place = cursor.place
-    for accept in (_accept_word, partial(_accept_relative, counted=not in_range), partial(_accept_digits, bare=bare)):
+    for accept in (
+        _accept_word,
+        partial(_accept_relative, counted=not in_range and not bare),
+        partial(_accept_digits, bare=bare),
+    ):
         clock = accept(cursor)
         if clock is not None:
             return clock
@@ -33,6 +37,7 @@ def accept_time(cursor: Cursor, *, bare: bool, in_range: bool = False) -> Clock 
 
 def accept_list(cursor: Cursor, *, bare: bool) -> list[Clock]:
     """Move past `9, 13:30 and 17`. "Or" is refused."""
+    begin = cursor.place
     first = accept_time(cursor, bare=bare)
     if first is None:
         return []
@@ -44,8 +49,21 @@ def accept_list(cursor: Cursor, *, bare: bool) -> list[Clock]:
         following = accept_time(cursor, bare=bare and not at) if joined else None
         if following is None or _begins_another(cursor):
             cursor.place = place
-            return found
+            break
         found.append(following)
+    _require_one_style(cursor, found, begin)
+    return found
+
+
+def _require_one_style(cursor: Cursor, clocks: list[Clock], begin: int) -> None:
+    """`8pm and 5`: is it 5 in the morning or in the afternoon? Raises Unclear."""
+    plain = [clock for clock in clocks if clock.half is Half.UNSAID and clock.second <= _HALF_DAY]
+    if plain and any(clock.half is Half.SAID and not clock.word for clock in clocks):
+        span = plain[0].span
+        options = (plain[0].second, (plain[0].second + _HALF_DAY) % _DAY)
+        candidates = [cursor.edited({span: format_time(option)}) for option in options]
+        words = cursor.typed(cursor.span_from(begin))
+        raise Unclear(words, f'leaves open which half of the day "{cursor.typed(span)}" is in', candidates=candidates)
 
 
 def accept_window(cursor: Cursor, joints: tuple[str, ...]) -> Window | None:
@@ -110,30 +128,21 @@ def _begins_another(cursor: Cursor) -> bool:
 def _accept_word(cursor: Cursor) -> Clock | None:
     place = cursor.place
     if cursor.accept_one(("noon", "midday")):
-        return Clock(_HALF_DAY, cursor.span_from(place), Half.SAID)
+        return Clock(_HALF_DAY, cursor.span_from(place), Half.SAID, "noon")
     if cursor.accept("midnight"):
-        return Clock(0, cursor.span_from(place), Half.SAID, is_midnight=True)
+        return Clock(0, cursor.span_from(place), Half.SAID, "midnight")
     return None
 
 
 def _accept_relative(cursor: Cursor, *, counted: bool) -> Clock | None:
-    """`half past nine`, `a quarter to 9`, `ten past 9`, `20 minutes to five`."""
+    """`half past nine`, `a quarter to 9`; with `counted` also `ten past 9`, `20 minutes to five`."""
     place = cursor.place
     cursor.accept("a")
+    may_be_range = False
     if cursor.accept("half"):
-        if cursor.sees("past"):
-            shift = 30
-        elif _number(cursor) is not None:
-            hour = accept_time(cursor, bare=False)
-            assert hour is not None  # a number was seen
-            span = cursor.span_from(place)
-            options = [format_time((hour.second + shift * 60) % _DAY) for shift in (30, -30)]
-            candidates = [cursor.edited({span: option}) for option in options]
-            raise Unclear(
-                cursor.typed(span), "is half past in some places and half to in others", candidates=candidates
-            )
-        else:
-            return None
+        if not cursor.sees("past"):
+            return _half(cursor, place)
+        shift = 30
     elif cursor.accept("quarter"):
         shift = 15
     else:
@@ -141,15 +150,27 @@ def _accept_relative(cursor: Cursor, *, counted: bool) -> Clock | None:
         if minutes is None or not 1 <= minutes <= 59:
             return None
         cursor.take()
-        cursor.accept_one(("minutes", "minute", "min"))
-        shift = minutes
+        shift, may_be_range = minutes, not cursor.accept_one(("minutes", "minute", "min"))
     way = cursor.accept_one(_PAST_TO)
-    if not way or (way in ("to", "before") and cursor.tokens[place].text == "half"):
-        return None
-    hour = accept_time(cursor, bare=False)
+    hour = accept_time(cursor, bare=False) if way else None
     if hour is None:
         return None
-    return Clock((hour.second + _PAST_TO[way] * shift * 60) % _DAY, cursor.span_from(place), hour.half)
+    span, second = cursor.span_from(place), (hour.second + _PAST_TO[way] * shift * 60) % _DAY
+    if may_be_range and way == "to" and cursor.tokens[place].kind is Kind.NUMBER:
+        candidates = [cursor.edited({span: format_time(second)})]
+        raise Unclear(cursor.typed(span), "may be a time of day, or from when to when", candidates=candidates)
+    return Clock(second, span, hour.half)
+
+
+def _half(cursor: Cursor, place: int) -> Clock | None:
+    """`half nine` is 9:30 for the British, 8:30 for Germans."""
+    hour = accept_time(cursor, bare=False) if _number(cursor) is not None else None
+    if hour is None:
+        return None
+    span = cursor.span_from(place)
+    options = [format_time((hour.second + shift * 60) % _DAY) for shift in (30, -30)]
+    candidates = [cursor.edited({span: option}) for option in options]
+    raise Unclear(cursor.typed(span), "is half past in some places and half to in others", candidates=candidates)
 
 
 def _accept_digits(cursor: Cursor, *, bare: bool) -> Clock | None:

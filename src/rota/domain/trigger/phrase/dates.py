@@ -58,8 +58,8 @@ def accept_weekdays(cursor: Cursor) -> Weekdays | None:
         last = _weekday(cursor)
         assert last is not None  # it was seen
         chosen = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
-    while following := _another(cursor, WEEKDAYS):
-        cursor.place = following
+    while cursor.peek().text in WEEKDAYS or (following := _another(cursor, WEEKDAYS)):
+        cursor.place = cursor.place if cursor.peek().text in WEEKDAYS else following
         is_plural |= cursor.peek().text in PLURAL_WEEKDAYS
         chosen.add(WEEKDAYS[cursor.take().text])
     return Weekdays(frozenset(chosen), is_plural, cursor.span_from(place))

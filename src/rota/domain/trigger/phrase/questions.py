@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import date, timedelta
 
 from rota.domain.trigger.calendar_words import MONTHS, WEEKDAYS, format_time
 from rota.domain.trigger.phrase.dates import months_with
 from rota.domain.trigger.phrase.errors import Unclear
 from rota.domain.trigger.phrase.moments import Now, day_of
-from rota.domain.trigger.phrase.said import Said
-from rota.domain.trigger.phrase.tokens import Cursor
+from rota.domain.trigger.phrase.said import Period, Said
+from rota.domain.trigger.phrase.tokens import Cursor, Span
 
 _LAST_SECOND = 24 * 3600 - 1
 
@@ -31,53 +31,50 @@ def once_and_again(said: Said, cursor: Cursor) -> Unclear:
     )  # fmt: skip
 
 
-def which_once(said: Said, cursor: Cursor, coming: Callable[[], date]) -> Unclear:
+def which_once(said: Said, cursor: Cursor, coming: date | None) -> Unclear:
     """`once on Monday`: the day is clear enough to be offered, but not to be taken."""
     if not said.has_days:
         return Unclear("once", "does not say on which day", candidates=[f"{cursor.text} tomorrow"])
     span = next(said.spans[name] for name in ("month days", "weekdays", "months") if name in said.spans)
-    return Unclear(cursor.typed(span), "does not say which one", candidates=[cursor.edited({span: f"on {coming()}"})])
+    return Unclear(cursor.typed(span), "does not say which one", candidates=_on(cursor, span, coming))
 
 
-def once_or_daily(said: Said, cursor: Cursor, now: Now) -> Unclear:
+def once_or_daily(said: Said, cursor: Cursor, now: Now | None) -> Unclear:
     assert said.times is not None  # asked of one time
-    clock = format_time(said.times[0])
-    day = now.today if now.instant_of(now.today, said.times[0]) > now.at else now.today + timedelta(days=1)
-    candidates = [
-        cursor.edited({said.spans["times"]: f"every day at {clock}"}),
-        cursor.edited({said.spans["times"]: f"on {day} at {clock}"}),
-    ]
-    words = cursor.typed(said.spans["times"]).removeprefix("at ")
+    span, clock = said.spans["times"], format_time(said.times[0])
+    candidates = [cursor.edited({span: f"every day at {clock}"})]
+    if now is not None:
+        day = now.today if now.instant_of(now.today, said.times[0]) > now.at else now.today + timedelta(days=1)
+        candidates.append(cursor.edited({span: f"on {day} at {clock}"}))
+    words = cursor.typed(span).removeprefix("at ")
     return Unclear(words, "may be once or every day", candidates=candidates)
 
 
-def once_or_weekly(said: Said, cursor: Cursor, coming: date) -> Unclear:
+def once_or_weekly(said: Said, cursor: Cursor, coming: date | None) -> Unclear:
     assert said.weekdays is not None  # asked of one weekday
     span = said.spans["weekdays"]
     name = WEEKDAYS[min(said.weekdays)].title()
-    candidates = [cursor.edited({span: f"every {name}"}), cursor.edited({span: f"on {coming}"})]
+    candidates = [cursor.edited({span: f"every {name}"}), *_on(cursor, span, coming)]
     return Unclear(name, "may be once or every week", candidates=candidates)
 
 
-def once_or_monthly(said: Said, cursor: Cursor, coming: date) -> Unclear:
-    span, whole = said.spans.get("nth") or said.spans["days"], said.spans["month days"]
+def once_or_monthly(said: Said, cursor: Cursor, coming: date | None) -> Unclear:
+    span = said.spans.get("nth") or said.spans["days"]
     words = cursor.typed(span)
-    of_each = "of" if said.months else "of every month"
-    candidates = [cursor.edited({whole: f"on {coming}"})]
-    if not said.months:
-        candidates.insert(0, cursor.edited({span: f"{words} {of_each}"}))
-    else:
-        candidates.insert(0, f"every year {cursor.text}")
+    often = f"every year {cursor.text}" if said.months else cursor.edited({span: f"{words} of every month"})
+    candidates = [often, *_on(cursor, said.spans["month days"], coming)]
     return Unclear(words, "may be once or every " + ("year" if said.months else "month"), candidates=candidates)
 
 
-def once_or_yearly(said: Said, cursor: Cursor, coming: date) -> Unclear:
+def once_or_yearly(said: Said, cursor: Cursor, coming: date | None) -> Unclear:
     span, whole = said.spans["date"], said.spans["month days"]
-    candidates = [
-        cursor.edited({whole: f"every year on {cursor.typed(span)}"}),
-        cursor.edited({whole: f"on {coming}"}),
-    ]
+    candidates = [cursor.edited({whole: f"every year on {cursor.typed(span)}"}), *_on(cursor, whole, coming)]
     return Unclear(cursor.typed(span), "may be once or every year", candidates=candidates)
+
+
+def _on(cursor: Cursor, span: Span, day: date | None) -> list[str]:
+    """The phrase with a date in place of what may be one; none where nobody knows what day it is."""
+    return [] if day is None else [cursor.edited({span: f"on {day}"})]
 
 
 def which_days(said: Said, cursor: Cursor) -> Unclear:
@@ -168,6 +165,25 @@ def which_night(said: Said, cursor: Cursor, second: int) -> Unclear:
         for days in (said.weekdays, following)
     ]
     return Unclear(cursor.typed(said.spans["part"]), "begins on one day and ends on the next", candidates=candidates)
+
+
+_SO_OFTEN = {
+    (2, "week"): ("every Monday and Thursday", "every Tuesday and Friday"),
+    (2, "month"): ("on the 1st and 15th of each month", "every 2 weeks"),
+    (3, "day"): ("every 8 hours", "at 9, 13 and 17 every day"),
+}
+
+
+def when_so_often(said: Said, cursor: Cursor, period: Period, *, is_said: bool) -> Unclear:
+    """`three times a day`, without the times or with two of them."""
+    assert said.per is not None  # asked where a number was said
+    span = said.spans["per"]
+    words = cursor.typed(span)
+    if is_said:
+        candidates = [cursor.edited({span: f"every {period.unit}"})]
+        return Unclear(words, "is not as often as the rest says", candidates=candidates)
+    candidates = [cursor.edited({span: often}) for often in _SO_OFTEN.get((said.per, period.unit), ())]
+    return Unclear(words, "leaves open when", candidates=candidates, expected="the days or the times themselves")
 
 
 def which_of_month(said: Said, cursor: Cursor) -> Unclear:

@@ -30,9 +30,6 @@ LONGEST: Micros = 100 * 366 * DAY
 _MOST_DIGITS = 9
 _EVERY = ("every", "each")
 _TIMES_PER = {"once": 1, "twice": 2}
-# How `twice a day` is spread where nothing else is said: hours of the day, and months of the year.
-TWICE_A_DAY = (9 * 3600, 21 * 3600)
-TWICE_A_YEAR = frozenset({1, 7})
 
 
 def accept_rhythm(cursor: Cursor, said: Said) -> bool:
@@ -147,14 +144,9 @@ def _accept_times_per(cursor: Cursor, said: Said) -> bool:
     span = cursor.span_from(place)
     if name in LENGTHS and count and LENGTHS[name] % count == 0:
         said.put("length", LENGTHS[name] // count, span)
-    elif name in PERIODS and count == 1:
+    elif name in PERIODS and count:
         said.put("period", Period(1, as_unit(PERIODS[name])), span)
-    elif name == "day" and count == 2:
-        said.put("period", Period(1, "day"), span)
-        said.spans["twice"] = span
-    elif name == "year" and count == 2:
-        said.put("period", Period(1, "year"), span)
-        said.spans["twice"] = span
+        said.put("per", count, span)
     else:
         raise Unclear(cursor.typed(span), "leaves open when", expected="the days or the times themselves")
     said.is_recurring = True
@@ -215,8 +207,8 @@ def _counts(cursor: Cursor) -> bool:
 def _every_other(cursor: Cursor, said: Said, place: int) -> bool:
     """`every other day`, `every second hour`, `every other Friday`; "every third Friday" may mean two things."""
     begin = cursor.place
-    number = 2 if cursor.accept("other") else accept_ordinal(cursor)
-    is_other = cursor.tokens[begin].text == "other"
+    is_other = cursor.accept("other")
+    number = 2 if is_other else accept_ordinal(cursor)
     token = cursor.peek()
     if number is not None and number > 1 and token.text in LENGTHS:
         cursor.take()

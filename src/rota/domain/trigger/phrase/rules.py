@@ -37,7 +37,7 @@ def rules(times: Collection[int], days: DayRule, zone: str, *, rhythmic: bool = 
         fields = f"{_field(minutes, 60, rhythmic)} {_field(hours, 24, rhythmic)} {cron_days(days)}"
         return [parse_cron(fields, zone)]
     if any(item.number is None for item in days.days):
-        return [rule for time in sorted(times) for rule in rules([time], days, zone)]
+        return [parse_cron(f"{_clock_fields(time)} {cron_days(days)}", zone) for time in sorted(times)]
     return [calendar(Unit.DAY, times, days, zone)]
 
 
@@ -71,6 +71,12 @@ def every_second_of(length: int, days: DayRule, zone: str) -> TriggerSpec:
     """`*/30 * * * * 0`: a rhythm of seconds, which divide a minute, on some days."""
     seconds = "*" if length == SECOND else f"*/{length // SECOND}"
     return parse_cron(f"{seconds} * * {cron_days(days)}", zone)
+
+
+def _clock_fields(time: int) -> str:
+    """One time of day: minute and hour, with the second before them if it is not 0."""
+    fields = f"{time // _MINUTE % 60} {time // _HOUR}"
+    return f"{time % _MINUTE} {fields}" if time % _MINUTE else fields
 
 
 def _needs_both(days: DayRule) -> bool:

@@ -85,7 +85,12 @@ class Clock:
     second: int
     span: Span
     half: Half
-    is_midnight: bool = False  # the word, which may be the beginning or the end of a day
+    word: str = ""  # noon, midnight
+
+    @property
+    def is_midnight(self) -> bool:
+        """Said as a word, which may be the beginning or the end of a day."""
+        return self.word == "midnight"
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Said:
     length: Micros | None = None  # real time between occurrences
     minutes: tuple[int, ...] | None = None  # past every hour
     period: Period | None = None
+    per: int | None = None  # so many times in each period
     clocks: tuple[Clock, ...] | None = None
     part: str | None = None  # of the day: morning …
     window: Window | None = None
