@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from rota.domain.errors import InvalidInput, near
 from rota.domain.instant import Micros, from_micros, to_micros
@@ -17,6 +16,7 @@ from rota.domain.trigger.explain import describe
 from rota.domain.trigger.fields import CronFields
 from rota.domain.trigger.format import format_cron
 from rota.domain.trigger.kinds import CronTrigger, Fold, Gap
+from rota.domain.trigger.tzversion import zone_info
 from rota.domain.trigger.zones import parse_zone
 
 Rule = TypeVar("Rule", bound=StrEnum)
@@ -100,14 +100,14 @@ class Cron:
         return format_cron(self.fields)
 
     def _walk(self, after: Micros, end: Micros) -> Iterator[datetime]:
-        zone = ZoneInfo(self.timezone)
+        zone = zone_info(self.timezone)
         at = self._times.next(after)
         while at is not None and at < end:
             yield from_micros(at).astimezone(zone)
             at = self._times.next(at)
 
     def _shown(self, at: Micros | None) -> datetime | None:
-        return None if at is None else from_micros(at).astimezone(ZoneInfo(self.timezone))
+        return None if at is None else from_micros(at).astimezone(zone_info(self.timezone))
 
 
 def _choice(rules: Iterable[Rule], name: str, chosen: str) -> Rule:

@@ -218,3 +218,11 @@ async def test_why_tells_that_a_start_is_put_off_just_now(rota: Rota) -> None:
         assert why["next_look_at"] == "2026-03-07T00:00:00Z"
     first = (await rota.api.get("/jobs/daily-backup")).json["next_runs"][0]
     assert (first["nominal_at"], first["at"]) == ("2026-03-05T02:00:00Z", "2026-03-07T00:00:00Z")
+
+
+async def test_a_job_tells_the_calendars_that_hold_it_without_being_named_by_it(rota: Rota) -> None:
+    await a_calendar(rota, applies_to=[])
+    await a_calendar(rota, name="prod", applies_to=["tag:env=prod:defer"])
+    await a_calendar(rota, name="others", applies_to=["tag:env=test"])
+    job = await rota.a_job(tags={"env": "prod"}, calendars=["freeze"])
+    assert (job["calendars"], job["attached_calendars"]) == (["freeze:skip"], ["prod:defer"])

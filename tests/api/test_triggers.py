@@ -238,3 +238,28 @@ async def test_a_preview_of_a_rule_ends_with_it(rota: Rota) -> None:
 async def test_why_says_what_an_enabled_job_without_a_next_run_waits_for(rota: Rota) -> None:
     await rota.a_job(triggers=[{"kind": "on_start"}])
     assert "has no run ahead: it runs when a daemon starts" in (await rota.api.get("/why/daily-backup")).json["answer"]
+
+
+async def test_a_cron_expression_whose_years_have_all_passed_is_not_saved(rota: Rota) -> None:
+    found = await faults(rota, triggers=[{"expression": "0 0 2 29 2 * 2020,2024"}])
+    assert found == {"triggers[0].expression": "never fires again: its last time was 2024-02-29 02:00:00 UTC"}
+    assert await faults(rota, triggers=[{"expression": "0 0 2 * 1 * 2026"}])  # it is March
+    await rota.a_job(triggers=[{"expression": "0 0 2 * 4 * 2026"}])
+
+
+async def test_an_edit_leaves_a_trigger_alone_that_has_had_its_time(rota: Rota) -> None:
+    once, years = {"at": "2026-03-05T02:00:00Z"}, {"expression": "0 0 2 5 3 * 2026"}
+    job = await rota.a_job(triggers=[once, years])
+    rota.at("2026-03-06T00:00:00Z")
+    answer = await rota.api.patch("/jobs/daily-backup", {"triggers": [*job["triggers"], {"every": "1h"}]})
+    assert answer.status == 200, answer.json
+    answer = await rota.api.patch("/jobs/daily-backup", {"triggers": [{**job["triggers"][1], "name": "again"}]})
+    assert (answer.status, "never fires again" in answer.json["message"]) == (422, True)
+
+
+async def test_each_trigger_is_told_in_words(rota: Rota) -> None:
+    job = await rota.a_job(triggers=[{"expression": "0 2 * * *"}, {"every": "45m", "name": "often"}])
+    assert job["triggers_in_words"] == [
+        {"name": "main", "short": "0 2 * * *", "text": "Every day at 02:00"},
+        {"name": "often", "short": "every 45m", "text": "Every 45 minutes"},
+    ]

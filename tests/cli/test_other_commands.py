@@ -74,7 +74,8 @@ def test_a_command_of_several_lines_stands_indented_below_its_step(daemon: Canne
 def test_runs_show_has_a_row_for_each_try_and_for_hosts_that_never_tried(daemon: Canned) -> None:
     attempt = {
         "id": "att_" + "0" * 16, "step": "prepare", "number": 2, "state": "failed", "reason": "step_failed",
-        "message": "exit code 1", "evidence": None, "started_at": "2026-03-04T02:00:01Z", "finished_at": "2026-03-04T02:00:05Z",
+        "message": "exit code 1", "evidence": None,
+        "started_at": "2026-03-04T02:00:01Z", "finished_at": "2026-03-04T02:00:05Z",
     }  # fmt: skip
     targets = [a_target("web-1", "failed", attempts=[attempt]), a_target("web-2", "cancelled")]
     run = a_run(state="failed", message="a step failed", plan=a_plan("prepare"), targets=targets)

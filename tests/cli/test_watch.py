@@ -126,7 +126,7 @@ def test_equal_troubles_are_told_once_with_their_hosts() -> None:
         told([a_target("web-1", "succeeded"), a_target("web-2", "failed", message="exit code 1"), *refused], width=80)
     )
     assert lines == [
-        "  3 hosts: unreachable (connect_refused): db-10 refused the connection at 10.0.0.10:22",
+        "  3 hosts: unreachable (connect_refused), such as: db-10 refused the connection at 10.0.0.10:22",
         "      db-9, db-10, db-11",
         "  web-2: failure: exit code 1",
     ]

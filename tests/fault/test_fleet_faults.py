@@ -253,6 +253,7 @@ def test_a_cancel_that_cannot_be_confirmed_says_so(shared: Fleet) -> None:
     shared.home.client.cancel_run(run)
     assert ends(shared.home.finished(run)) == {host: ("cancelled", "cancel_unconfirmed")}
     assert f"may still be running on {host}" in told(shared.home.rota("runs", "show", run))
+    assert f"may still be running on {host}: {host} (127" in shared.home.log
 
 
 # The daemon stops

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ import pytest
 from rota.connectors.ssh.known_hosts import known_as
 from rota.demo.openssh import OpenSsh, find
 from rota.demo.sshd import Server, Setup
-from tests.support.daemon import PATIENCE_SECONDS, Daemon, Gate, Home, Said, a_home, processes_with, until
+from tests.support.daemon import PATIENCE_SECONDS, Daemon, Gate, Home, Said, a_home, until
 from tests.support.sshd import write_key
 
 if TYPE_CHECKING:
@@ -151,11 +151,6 @@ def witnesses(server: Server, name: str = "witness") -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def sessions_of(server: Server) -> dict[int, str]:
-    """Living processes of the account's sessions: pid → command line."""
-    return processes_with(f"HOME={server.home}")
-
-
 def told(answer: Said) -> str:
     """What a person reads, its white space made even."""
     return " ".join((answer.out + answer.err).split())
@@ -167,7 +162,8 @@ def vanish(server: Server) -> None:
     for pid in server.pids:
         os.kill(pid, signal.SIGKILL)
     for pid in connections:
-        os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may be that its client has left
+            os.killpg(pid, signal.SIGKILL)
 
 
 def come_back(server: Server) -> None:

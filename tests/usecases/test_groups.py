@@ -102,6 +102,18 @@ async def test_a_group_that_a_job_or_a_group_names_cannot_be_removed(rota: Rota)
     assert (await rota.api.delete("/groups/all-web")).status == 409
 
 
+async def test_a_group_that_a_calendar_concerns_cannot_be_removed(rota: Rota) -> None:
+    await add(rota, "db")
+    freeze = {"name": "freeze", "rules": ["12-24..01-01"], "applies_to": ["tag:x", "group:db:defer"]}
+    assert (await rota.api.post("/calendars", freeze)).status == 201
+    for dry_run in ({"dry_run": "true"}, {}):
+        answer = await rota.api.request("DELETE", "/groups/db", None, dry_run)
+        assert (answer.status, answer.json["message"]) == (409, "calendar freeze concerns group:db")
+    assert answer.json["hint"].endswith("rota calendars update freeze --apply WHOM")
+    await rota.api.patch("/calendars/freeze", {"applies_to": ["all"]})
+    assert (await rota.api.delete("/groups/db")).status == 200
+
+
 async def test_a_dry_run_answers_what_would_be_and_changes_nothing(rota: Rota) -> None:
     await a_fleet(rota)
     would = await rota.api.post("/groups", {"name": "prod", "selector": "tag:env=prod"}, dry_run="true")

@@ -201,3 +201,14 @@ async def test_the_instant_of_a_run_is_found_by_its_nominal_instant(rota: Rota) 
     await ends(rota, "succeeded")
     said = await why(rota, "daily-backup", at="2026-03-05T02:00:00Z")
     assert said["subject"] == f"run {run['id']}"
+
+
+async def test_a_run_of_the_clock_names_the_time_zone_release_it_was_computed_with(rota: Rota) -> None:
+    await rota.a_job()
+    run = await rota.a_run()
+    at = rota.clock.now()
+    await rota.sql("INSERT INTO zone_data (id, version, since) VALUES (1, '2026b', ?)", at)
+    line = "That instant is by release 2026b of the time zone database"
+    assert line not in (await why(rota, run["id"]))["lines"]
+    await rota.sql("UPDATE run SET kind = 'cron', nominal = ?, due_at = ?", at, at)
+    assert line in (await why(rota, run["id"]))["lines"]

@@ -37,7 +37,7 @@ def told(targets: Iterable[Target], *, width: int) -> Iterator[str]:
         if len(group) == 1:
             yield f"  {group[0]['host']}: {_what(group[0])}"
             continue
-        yield f"  {len(group)} hosts: {_what(group[0])}"
+        yield f"  {len(group)} hosts: {_what(group[0], one_of_many=True)}"
         names = ", ".join(sorted((target["host"] for target in group), key=natural))
         yield from _few(textwrap.wrap(names, width - 6, break_on_hyphens=False), len(group))
     if left := sum(len(group) for group in largest_first[_TROUBLES_TOLD:]):
@@ -59,7 +59,7 @@ def _trouble(target: Target) -> tuple[str, ...]:
     return target["state"], target["reason"] or "", step_of(target) or "", _NUMBERS.sub("#", message)
 
 
-def _what(target: Target) -> str:
+def _what(target: Target, *, one_of_many: bool = False) -> str:
     """`failure at step "rotate" (step_failed): exit code 1`."""
     text = status_word(target["state"])
     if step := step_of(target):
@@ -67,7 +67,9 @@ def _what(target: Target) -> str:
     if target["reason"]:
         text += f" ({target['reason']})"
     message = _message(target)
-    return f"{text}: {message}" if message else text
+    if not message:
+        return text
+    return f"{text}, such as: {message}" if one_of_many and target["host"] in message else f"{text}: {message}"
 
 
 def _message(target: Target) -> str:

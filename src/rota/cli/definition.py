@@ -65,7 +65,7 @@ def definition_options(command: F) -> F:
             click.option("--max-runs", metavar="N", help="The clock starts so many runs, and no more."),
             click.option("--playbook", metavar="NAME", help="What: a playbook."),
             click.option("--do", metavar="ACTION", help='What: one action, "shell: df -h".'),
-            click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, tag:k=v and more."),
+            click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, @FILE and more."),
             variables_option,
             click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
             click.option(
@@ -176,7 +176,7 @@ class Definition(Spread, Held):
             "description": self.description,
             "playbook": self.playbook,
             "do": self.do,
-            "target": self.target,
+            "target": faults.target(self.target),
             "vars": {**faults.variables(self.variables)} or None,
             "overlap_policy": self.overlap_policy,
             "missed_run_policy": self.missed_run_policy,

@@ -12,7 +12,7 @@ from rota.cli.options import Faults, one_of
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
-    from rota.usecases.shapes import FanOut, Job
+    from rota.usecases.shapes import FanOut
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,26 +79,14 @@ class Spread:
 
 def fan_out_text(run: FanOut) -> str:
     """A run's rules, and how far it is: `batches 1, 10%, 100% (2 of 3 open); stops when more than 0 fail (1 did)`."""
-    is_open = f" ({run['open_batch']} of {len(run['sizes'])} open)"
-    did = "" if run["most_bad"] is None else f"stops when more than {run['most_bad']} fail ({run['bad']} did)"
-    return _rules(run, is_open, did)
-
-
-def job_rules_text(job: Job) -> str:
-    """The rules of a schedule; empty where it says nothing."""
-    most = job["max_fail"] or ("0" if job["batch"] else None)
-    return _rules(job, "", "" if most is None else f"stops when more than {most} fail")
-
-
-def _rules(rules: FanOut | Job, is_open: str, stops: str) -> str:
     words = []
-    if rules["batch"]:
-        pause = f", {rules['batch_pause_seconds']:g}s apart" if rules["batch_pause_seconds"] else ""
-        words.append(f"batches {rules['batch']}{is_open}{pause}")
-    words += [stops] if stops else []
-    words += [rules["throttle"]] if rules["throttle"] else []
-    words += ["hosts locked"] if rules["lock_hosts"] else []
-    words += [f"offline hosts: {rules['on_offline']}"] if rules["on_offline"] != "fail" else []
+    if run["batch"]:
+        pause = f", {run['batch_pause_seconds']:g}s apart" if run["batch_pause_seconds"] else ""
+        words.append(f"batches {run['batch']} ({run['open_batch']} of {len(run['sizes'])} open){pause}")
+    words += [f"stops when more than {run['most_bad']} fail ({run['bad']} did)"] if run["most_bad"] is not None else []
+    words += [run["throttle"]] if run["throttle"] else []
+    words += ["hosts locked"] if run["lock_hosts"] else []
+    words += [f"offline hosts: {run['on_offline']}"] if run["on_offline"] != "fail" else []
     return "; ".join(words)
 
 

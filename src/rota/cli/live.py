@@ -140,12 +140,14 @@ def _chosen(targets: Sequence[Target], rows: int) -> tuple[list[Target], list[Ta
 def _table(run: Run, now: Micros, targets: Sequence[Target], *, width: int, tails: Mapping[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=True)
     # Long host names, steps and what hosts wrote give way before states and times do.
+    several = len(run.get("plan", {"steps": []})["steps"]) > 1
     for title, most in (("  HOST", width * 3 // 10), ("STEP", width // 5), ("STATE", None), ("TIME", None)):
-        table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
+        if several or title != "STEP":
+            table.add_column(title, max_width=most, no_wrap=True, overflow="ellipsis")
     table.add_column("LAST WORD", ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
     for target in targets:
         word = (target["message"] if target["state"] not in UNFINISHED else None) or tails.get(target["host"], "")
-        table.add_row(*_row(run, target, now), Text(printable(word)))
+        table.add_row(*_row(run, target, now, several=several), Text(printable(word)))
     return table
 
 
@@ -157,7 +159,8 @@ def _progress(run: Run, width: int) -> Text:
     size = min(_BAR, width // 4)
     good = size * ended.get("succeeded", 0) // total
     filled = size * done // total
-    words = [f"{count} {status_word(state)}" for state, count in {**ended, **counts}.items()]
+    going = {state: count for state, count in counts.items() if state in UNFINISHED}
+    words = [f"{count} {status_word(state)}" for state, count in {**going, **ended}.items()]
     return Text.assemble(
         "  ",
         ("━" * good, "green"),
@@ -199,11 +202,12 @@ def _headline(run: Run, now: Micros, width: int) -> Text:
     )
 
 
-def _row(run: Run, target: Target, now: Micros) -> Iterator[Text]:
+def _row(run: Run, target: Target, now: Micros, *, several: bool) -> Iterator[Text]:
     state = target["state"]
     reason = f" ({target['reason']})" if target["reason"] else ""
     yield Text(f"  {target['host']}")
-    yield Text(printable(_step(run, target)))
+    if several:
+        yield Text(printable(_step(run, target)))
     yield Text(f"{status_word(state)}{reason}", style=_STYLES.get(state, ""))
     yield Text(times.since(target["started_at"], target["finished_at"], now))
 

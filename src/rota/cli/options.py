@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from rota.cli.selectors import typed_selector
 from rota.domain.errors import FieldError, InvalidInput, NotFound, RotaError
 from rota.domain.instant import SECOND, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def dry_run(command: F) -> F:
@@ -56,10 +58,17 @@ class Faults:
 
     def seconds(self, option: str, text: str | None) -> float | None:
         """A duration such as `90s` or `1h30m`, in seconds."""
+        return self._read(option, text, lambda typed: parse_duration(typed) / SECOND)
+
+    def target(self, text: str | None) -> str | None:
+        """What `--target` says; `@file` and `-` are read here, where the files are."""
+        return self._read("--target", text, lambda typed: typed_selector(typed) if typed else typed)
+
+    def _read(self, option: str, text: str | None, read: Callable[[str], T]) -> T | None:
         if text is None:
             return None
         try:
-            return parse_duration(text) / SECOND
+            return read(text)
         except InvalidInput as error:
             self._errors += [replace(fault, got=text) for fault in error.as_faults(option)]
             return None

@@ -25,13 +25,29 @@ def short_id(public_id: str) -> str:
 
 
 def trigger_line(job: Job) -> tuple[str, str]:
-    """`("Cron", "0 2 * * * (Every day at 02:00)")`; the label is Cron, Every, At or Trigger."""
+    """`("Cron", "0 2 * * * (Every day at 02:00)")`; the label is Cron, Every, At or Trigger.
+
+    Of several triggers each has a line of its own under the label Triggers, with its zone where they do not share one.
+    """
+    words = job.get("triggers_in_words", [])
+    if len(words) > 1:
+        zones = [trigger.get("timezone", "") for trigger in job["triggers"]]
+        ends = [f", {zone}" if zone and len({*zones} - {""}) > 1 else "" for zone in zones]
+        longest = max(len(said["name"]) for said in words)
+        lines = [
+            f"{said['name']:{longest}}  {_with_reading(said['short'], said['text'])}{end}"
+            for said, end in zip(words, ends, strict=True)
+        ]
+        return "Triggers", "\n".join(lines)
     kind = job["triggers"][0]["kind"] if job["triggers"] else "manual"
     short = job["trigger_short"]
     if kind in _LABELS:
         short = short.removeprefix("every ").removeprefix("at ")
-    reading = job["trigger_text"]
-    return _LABELS.get(kind, "Trigger"), short if reading.lower() == short else f"{short} ({reading})"
+    return _LABELS.get(kind, "Trigger"), _with_reading(short, job["trigger_text"])
+
+
+def _with_reading(short: str, reading: str) -> str:
+    return short if reading.lower() == short else f"{short} ({reading})"
 
 
 def next_runs(moments: Sequence[Upcoming], count: int, *, otherwise: str = "") -> Iterator[str]:

@@ -95,6 +95,8 @@ class Ssh:
     def _parts(self) -> tuple[SshConnector, SshReach]:
         from pathlib import Path
 
+        import structlog
+
         from rota.connectors.ssh.connection import Dialer
         from rota.connectors.ssh.connector import SshConnector
         from rota.connectors.ssh.credentials import Credentials
@@ -102,6 +104,7 @@ class Ssh:
         from rota.connectors.ssh.pool import Pool
         from rota.connectors.ssh.reach import SshReach
 
+        log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.ssh")
         _allow_open_files(_OPEN_FILES)
         settings, clock = self._settings, self._clock
         credentials = Credentials(self._instance.keys_dir, agent=self._agent)
@@ -121,6 +124,7 @@ class Ssh:
             instance=self._instance_id,
             lost_grace_seconds=settings.lost_grace_seconds,
             kill_grace_seconds=settings.kill_grace_seconds,
+            noticed=lambda token, text: log.warning(text, attempt=token),
         )
         return connector, SshReach(pool, dialer, clock)
 

@@ -137,13 +137,6 @@ def require_known(selector: Selector, hosts: Iterable[str], groups: Iterable[str
         raise NotFound("; ".join(map(str, faults)), errors=faults, hint="see: rota hosts list, rota groups list")
 
 
-def resolve(
-    selector: Selector, hosts: Iterable[Host], groups: Iterable[Group] = (), *, include_disabled: bool = False
-) -> tuple[str, ...]:
-    """Ask an inventory once; see `Picker.pick`."""
-    return Picker(hosts, groups).pick(selector, include_disabled=include_disabled)
-
-
 def group_circle(name: str, groups: Mapping[str, Group]) -> tuple[str, ...]:
     """The names on the way from a dynamic group by way of others to itself, `("a", "b", "a")`; empty where none is.
 

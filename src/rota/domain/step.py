@@ -86,6 +86,7 @@ class Exit:
     cause: str | None = None  # who ended it: step_timeout, run_timeout, user_cancelled, shutdown, overlap_replaced
     output: bytes = b""
     output_total: int = 0
+    note: str | None = None  # what people should know besides: "the connection was lost; exit code 0 at …"
     left_running: int = 0  # processes that could not be ended, or were left on purpose
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rota.domain.instant import DAY, Micros
 from rota.ports import Clock, Store
 from rota.storage.output import OutputStore
+from rota.storage.pauses import delete_ended_pauses
 from rota.storage.retention import delete_old_ledger, delete_old_runs
 
 BATCH = 500
@@ -27,6 +28,7 @@ class Janitor:
         return gone
 
     async def sweep(self, *, before: Micros) -> int:
+        """Forget runs, refusals and pauses that were over by `before`. Returns how many runs went."""
         gone = 0
         while run_ids := await self._store.write(lambda tx: delete_old_runs(tx, before=before, limit=BATCH)):
             await self._output.forget(run_ids)
@@ -34,4 +36,5 @@ class Janitor:
             if len(run_ids) < BATCH:
                 break
         await self._store.write(lambda tx: delete_old_ledger(tx, before=before))
+        await self._store.write(lambda tx: delete_ended_pauses(tx, before=before))
         return gone

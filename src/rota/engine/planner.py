@@ -11,7 +11,7 @@ from functools import partial
 
 from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
-from rota.domain.trigger.tzversion import tzdata_version
+from rota.domain.trigger.tzversion import zone_data
 from rota.engine.plans import Plans
 from rota.engine.worker import Worker
 from rota.failpoints import reach
@@ -125,5 +125,5 @@ class Planner:
 
 def _begin(tx: Tx) -> bool:
     """What the start of planning sets off. Returns whether there are continuous triggers."""
-    use_release(tx, tzdata_version())
+    use_release(tx, zone_data().release)
     return daemon_started(tx)

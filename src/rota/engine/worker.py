@@ -328,9 +328,10 @@ class Worker:
         message = result.message or None
         if state is not AttemptState.FAILED and reason is not None and not (exit_ and exit_.failure):
             message = EXPLANATIONS[reason]
-        if exit_ is not None and (left := leftovers(exit_)):
+        if exit_ is not None:
             where = "" if work.connector == "local" else f" on {work.host}"
-            message = f"{message}; {left}{where}" if message else left + where
+            left = f"{words}{where}" if (words := leftovers(exit_)) else None
+            message = "; ".join(part for part in (message, left, exit_.note) if part) or None
         return AttemptEnd(
             state=state, reason=reason, message=message, exit_code=result.exit_code,
             signal=exit_.signal if exit_ else None, changed=result.changed,

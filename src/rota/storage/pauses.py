@@ -1,4 +1,4 @@
-"""Pauses: who stopped what from starting by itself, since when, until when, and why. Ended ones stay as a record."""
+"""Pauses: who stopped what from starting by itself, since when, until when, and why. Ended ones stay a while."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _OPEN = f"""
 SELECT public_id, scope, key, job_id, since, {_UNTIL}, reason, created_by FROM pause
 WHERE coalesce({_UNTIL} > ?, TRUE) ORDER BY id
 """  # noqa: S608  # text of our own
+# One that still says why an instant did not start stays until the ledger says so: a daemon may have been away longer.
+_OVER = f"DELETE FROM pause WHERE {_UNTIL} < min(?, coalesce((SELECT min(nominal) FROM due), ?))"  # noqa: S608  # ours
 
 
 class PauseRow(NamedTuple):
@@ -62,6 +64,11 @@ def end_pause(tx: Tx, public_id: str, *, by: str) -> None:
     pause = tables.pause
     statement = update(pause).where(pause.c.public_id == public_id, pause.c.ended_at.is_(None))
     tx.execute(statement.values(ended_at=tx.at, ended_by=by))
+
+
+def delete_ended_pauses(tx: Tx, *, before: Micros) -> int:
+    """Forget pauses that were over by `before`, and before whatever is still to be judged. Returns how many."""
+    return int(tx.driver.execute(_OVER, (before, before)).rowcount)
 
 
 def _row(row: Row[Any]) -> PauseRow:

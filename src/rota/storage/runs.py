@@ -215,10 +215,7 @@ def targets_of(tx: Tx, run_id: int, *, since: Micros | None = None) -> list[Targ
     attempts: dict[int, list[AttemptRow]] = {}
     columns = [attempt[name] for name in AttemptRow._fields]
     for row in tx.execute(
-        select(*columns)
-        .join(tables.run_target, target.id == attempt.run_target_id)
-        .where(*wanted)
-        .order_by(attempt.id)
+        select(*columns).join(tables.run_target, target.id == attempt.run_target_id).where(*wanted).order_by(attempt.id)
     ):
         attempts.setdefault(row.run_target_id, []).append(AttemptRow._make(row))
     found = tx.execute(

@@ -129,7 +129,7 @@ trigger = Table(
     UniqueConstraint("job_id", "name"),
 )
 
-# Triggers that are due when something happens, rather than by a timetable: found at a daemon's start, and when runs end.
+# Triggers that are due when something happens rather than by a timetable: found at a daemon's start and when runs end.
 Index("ix_trigger_event", trigger.c.id, **_where("kind = 'continuous' OR kind = 'on_start'"))
 
 # Runs that the clock triggers of a job have made, for jobs with `max_runs` only.

@@ -24,7 +24,8 @@ JOIN job ON job.id = trigger.job_id
 JOIN job_version ON job_version.id = job.version_id
 WHERE trigger.timetable_id = ? AND due.nominal > ? AND (due.nominal IS NOT ? OR due.high_water > ?)
 """
-_CLOCK_CHANGES = ("cron", "calendar")  # kinds whose instants depend on when clocks change
+DEPEND_ON_CLOCK_CHANGES = ("cron", "calendar")
+"""Kinds of trigger whose instants depend on when clocks change."""
 
 
 def release_at(tx: Tx, at: Micros) -> str | None:
@@ -45,7 +46,7 @@ def use_release(tx: Tx, version: str) -> int:
     if row is None:
         return 0
     timetables = tx.driver.execute("SELECT id, kind, rule FROM timetable").fetchall()
-    return sum(_recompute(tx, table_id, rule) for table_id, kind, rule in timetables if kind in _CLOCK_CHANGES)
+    return sum(_recompute(tx, table_id, rule) for table_id, kind, rule in timetables if kind in DEPEND_ON_CLOCK_CHANGES)
 
 
 def _recompute(tx: Tx, timetable_id: int, rule_text: str) -> int:

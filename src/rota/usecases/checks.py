@@ -9,7 +9,7 @@ from rota.actions.playbook_file import RegistryRules
 from rota.actions.registry import KINDS, check_step
 from rota.domain.errors import FieldError, InvalidInput, NotFound, near
 from rota.domain.playbook import BUILT_IN, missing_variables
-from rota.domain.selector import parse, require_known, resolve
+from rota.domain.selector import parse, require_known
 from rota.domain.step import Step
 from rota.ports import Tx
 from rota.storage import inventory, library
@@ -138,7 +138,7 @@ def _look_at_target(tx: Tx, target: str, found: Findings) -> None:
     except NotFound as error:
         found.missing += error.errors
         return
-    if not resolve(selector, known.hosts, known.group_rows):
+    if not known.pick(selector):
         found.warnings.append(f'"{target}" picks no host now; while that is so, its runs are refused with no_targets')
 
 

@@ -148,7 +148,7 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> Drafted:
         except InvalidInput as error:
             faults += error.as_faults()
     if triggers != old.triggers:
-        faults += passed_faults(triggers, now=now)
+        faults += passed_faults(triggers, before=old.triggers, now=now)
     fan_out, wrong = read_fan_out(draft.fan_out, old.fan_out)
     faults += wrong
     spec = replace(

@@ -75,7 +75,7 @@ async def change(
 
 
 async def remove(ctx: Context, principal: Principal, name: str, *, dry_run: bool = False) -> shapes.Removed:
-    """Its hosts stay. Raises Conflict naming the groups and jobs whose selector names this group."""
+    """Its hosts stay. Raises Conflict naming the groups, jobs and calendars that name this group."""
     authorize(principal, Verb.WRITE, f"group {name}")
 
     def judged(tx: Tx) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.instant import format_rfc3339
+from rota.domain.trigger.tzversion import zone_data
 from rota.ports import Tx
 from rota.storage import jobs
 from rota.usecases import resources, shapes
@@ -26,6 +27,7 @@ async def describe(ctx: Context, principal: Principal) -> shapes.Instance:
             "jobs": {"total": total, "enabled": enabled},
             "next": None if soonest is None else {"job": soonest[0], "at": format_rfc3339(soonest[1])},
             "zone": info.zone,
+            "zone_data": str(zone_data()),
         }
 
     return await ctx.store.read(read)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rota.domain.calendars import Scope
 from rota.domain.errors import Conflict
 from rota.domain.selector import Names, names, parse
 from rota.ports import Tx
-from rota.storage import jobs
+from rota.storage import jobs, windows
 from rota.storage.inventory import Inventory
 
 
@@ -23,8 +24,18 @@ def refuse_used_host(tx: Tx, known: Inventory, name: str) -> None:
 
 
 def refuse_used_group(tx: Tx, known: Inventory, name: str) -> None:
-    """Raise Conflict naming the groups and jobs whose selector names this group."""
+    """Raise Conflict naming the groups and jobs whose selector names this group, and the calendars that concern it."""
     _refuse_named(tx, known, f"group:{name}", lambda named: name in named.groups)
+    calendars = [
+        row.spec.name
+        for row in windows.list_calendars(tx)
+        if any(one.scope is Scope.GROUP and one.key == name for one in row.spec.applies_to)
+    ]
+    if calendars:  # without the group it would concern nobody, and what it holds back would start
+        raise Conflict(
+            f"calendar {_some(calendars)} concerns group:{name}",
+            hint=f"say whom else it concerns: rota calendars update {calendars[0]} --apply WHOM",
+        )
 
 
 def _refuse_named(tx: Tx, known: Inventory, text: str, uses: Callable[[Names], bool]) -> None:

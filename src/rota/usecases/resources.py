@@ -10,7 +10,6 @@ from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from rota.actions.registry import KINDS
 from rota.domain.calendars import NO_RULES, Pause, Rules
@@ -31,6 +30,7 @@ from rota.domain.trigger.caution import clock_change_note
 from rota.domain.trigger.explain import describe
 from rota.domain.trigger.spec import TriggerSpec, ZonedTrigger, from_dict, short_form
 from rota.domain.trigger.timetable import timetable_within
+from rota.domain.trigger.tzversion import zone_info
 from rota.ports import OutputItem
 from rota.storage.fanout import Progress
 from rota.storage.inventory import HostRow
@@ -76,9 +76,7 @@ def daemon(info: DaemonInfo) -> shapes.Daemon:
 # jobs
 
 
-def job(
-    row: JobRow, spec: JobSpec, standing: Standing, *, now: Micros, left: int | None = None
-) -> shapes.Job:
+def job(row: JobRow, spec: JobSpec, standing: Standing, *, now: Micros, left: int | None = None) -> shapes.Job:
     """The whole resource.
 
     `left`: how many runs `max_runs` leaves the clock to make; None where there is no such limit yet.
@@ -86,6 +84,10 @@ def job(
     whole = job_in_list(row)
     whole["vars"] = dict(spec.variables)
     whole["steps"] = list(map(step, spec.steps))
+    whole["triggers_in_words"] = _said(row.spec_text).triggers_in_words
+    named = {use.name for use in spec.calendars}
+    outside = [one for one in standing.rules.bindings if one.calendar.name and one.calendar.name not in named]
+    whole["attached_calendars"] = [f"{one.calendar.name}:{one.on_hit}" for one in outside]
     left = spec.max_runs if left is None else left
     count = SHOWN_NEXT if left is None else min(left, SHOWN_NEXT)
     whole["next_runs"] = next_runs(spec, standing, now=now, count=count) if row.enabled else []
@@ -164,6 +166,7 @@ class _Said(NamedTuple):
 
     data: Mapping[str, Any]
     triggers: list[shapes.Trigger]
+    triggers_in_words: list[shapes.TriggerInWords]
     trigger_short: str
     trigger_text: str
     action_short: str
@@ -232,7 +235,7 @@ def upcoming(one: Ahead, rule: TriggerSpec) -> shapes.Upcoming:
 
 def local(at: Micros, zone: str) -> str:
     """`2026-03-05 02:00:00 EST`."""
-    return f"{from_micros(at).astimezone(UTC if zone == 'UTC' else ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
+    return f"{from_micros(at).astimezone(UTC if zone == 'UTC' else zone_info(zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def zone_of(rule: TriggerSpec) -> str:
@@ -281,14 +284,18 @@ def _main_text(kind: str, params: Mapping[str, Json]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _triggers(text: str) -> tuple[list[shapes.Trigger], str, str]:
-    """(resources, short form, English) of the stored triggers. Few texts serve many jobs."""
+def _triggers(text: str) -> tuple[list[shapes.Trigger], list[shapes.TriggerInWords], str, str]:
+    """(resources, each in words, short form of all, English of all) of stored triggers. Few texts serve many jobs."""
     named = [(str(data.pop("name")), data) for data in json.loads(text)]
-    rules = [from_dict(data) for _, data in named]
+    words: list[shapes.TriggerInWords] = []
+    for name, data in named:
+        rule = from_dict(data)
+        words.append({"name": name, "short": short_form(rule), "text": describe(rule)})
     return (
         [trigger(name, data) for name, data in named],
-        "; ".join(map(short_form, rules)),
-        "; ".join(map(describe, rules)),
+        words,
+        "; ".join(said["short"] for said in words),
+        "; ".join(said["text"] for said in words),
     )
 
 

@@ -69,6 +69,14 @@ class Trigger(TypedDict):
     backoff_seconds: NotRequired[float]
 
 
+class TriggerInWords(TypedDict):
+    """`short` as a list shows it (`0 2 * * *`), `text` in English (`Every day at 02:00`)."""
+
+    name: str
+    short: str
+    text: str
+
+
 class Step(TypedDict):
     name: str
     action: str
@@ -195,6 +203,8 @@ class Job(TypedDict):
     # not in a listing with `fields=list`
     vars: NotRequired[dict[str, str]]
     steps: NotRequired[list[Step]]
+    triggers_in_words: NotRequired[list[TriggerInWords]]
+    attached_calendars: NotRequired[list[str]]  # those that concern it by a tag, a group or as all jobs
     next_runs: NotRequired[list[Upcoming]]
     no_next: NotRequired[str]  # why an enabled job has no next run at a known instant
     runs_left: NotRequired[int]  # of max_runs
@@ -439,6 +449,7 @@ class Instance(TypedDict):
     jobs: JobCounts
     next: NextJob | None
     zone: str
+    zone_data: str  # the release of the time zone database in use, and where it comes from: `2026b (system)`
 
 
 class Host(TypedDict):

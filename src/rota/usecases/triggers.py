@@ -20,6 +20,7 @@ from rota.domain.trigger.spec import (
     from_dict,
     parse_zone,
 )
+from rota.domain.trigger.timetable import timetable
 from rota.domain.trigger.when import find_when, read_moment
 
 DEFAULT_NAME = "main"
@@ -150,17 +151,25 @@ def in_zone(triggers: Sequence[NamedTrigger], timezone: str) -> tuple[NamedTrigg
     )
 
 
-def passed_faults(triggers: Sequence[NamedTrigger], *, now: Micros) -> list[FieldError]:
-    """A fault for each `once` that would never fire."""
-    return [
-        FieldError(
-            field=f"triggers[{place}].at",
-            message=f"{_utc(named.rule.at)} has passed",
-            expected=f"a time after {_utc(now)}",
-        )
-        for place, named in enumerate(triggers)
-        if isinstance(named.rule, OnceTrigger) and named.rule.at <= now
-    ]
+def passed_faults(triggers: Sequence[NamedTrigger], *, before: Sequence[NamedTrigger], now: Micros) -> list[FieldError]:
+    """A fault for each trigger that would never fire (again): a moment, or cron years, that have passed.
+
+    Those that a job had `before` are left alone: an edit of something else must not stumble over them.
+    """
+    found = []
+    for place, named in enumerate(triggers):
+        rule, field = named.rule, f"triggers[{place}]"
+        if named in before:
+            continue
+        if isinstance(rule, OnceTrigger) and rule.at <= now:
+            message, expected = f"{_utc(rule.at)} has passed", f"a time after {_utc(now)}"
+            found.append(FieldError(field=f"{field}.at", message=message, expected=expected))
+        if isinstance(rule, CronTrigger) and (times := timetable(rule)) is not None and times.next(now) is None:
+            last = times.prev(now + 1)
+            message = f"never fires again: its last time was {_utc(last)}" if last is not None else "never fires"
+            expected = f"a year from {from_micros(now).year} on, or no year"
+            found.append(FieldError(field=f"{field}.expression", message=message, expected=expected))
+    return found
 
 
 def _of_words(draft: TriggerDraft, zone: str, *, now: Micros, path: str) -> tuple[tuple[TriggerSpec, ...], str]:

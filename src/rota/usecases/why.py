@@ -20,6 +20,7 @@ from rota.storage.quota import runs_left
 from rota.storage.runs import LedgerRow, RunRow, TargetRow
 from rota.storage.timing import Timing, timings_of
 from rota.storage.windows import load_book, rules_of
+from rota.storage.zonedata import DEPEND_ON_CLOCK_CHANGES, release_at
 from rota.usecases import jobs as job_cases
 from rota.usecases import resources, shapes, why_target
 from rota.usecases.context import Context, DaemonInfo
@@ -96,7 +97,7 @@ def _find(tx: Tx, ref: str) -> tuple[JobRow | None, RunRow | None]:
 
 def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
     targets = runs.targets_of(tx, row.id)
-    lines = [_came_from(row), *_dates(row), *_bad_targets(targets)]
+    lines = [_came_from(row), *_zone_data(tx, row), *_dates(row), *_bad_targets(targets)]
     if row.finished_at is None:
         lines += why_target.held_up(tx, row, targets)
     if row.rerun_of is not None:
@@ -190,6 +191,13 @@ def _came_from(row: RunRow) -> str:
             elif row.nominal is not None and row.due_at != row.nominal and not row.catch_up:
                 late = f", moved to {_said(row.due_at)} by its spread"
             return f"Due by {row.kind} at {_said(row.nominal or row.due_at)}{late}, {by}"
+
+
+def _zone_data(tx: Tx, row: RunRow) -> Iterator[str]:
+    """The law that its instant was computed with, where clock changes count."""
+    release = release_at(tx, row.created_at) if row.kind in DEPEND_ON_CLOCK_CHANGES else None
+    if release is not None:
+        yield f"That instant is by release {release} of the time zone database"
 
 
 def _dates(row: RunRow) -> Iterator[str]:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -149,5 +148,4 @@ def test_the_script_leaves_a_group_alone_that_a_stranger_leads(has_proc: bool) -
 
 def test_an_answer_that_was_cut_off_says_nothing() -> None:
     assert killing.survivors(b"left 12\n") == killing.NOBODY_LOOKED
-    assert killing.survivors(b"left 12\nleft 12\nleft 7\ndone\n").pids == {7, 12}
-    assert Path("/proc").exists()
+    assert killing.survivors(b"left 12\nleft 12\nleft 7\ndone\n").pids == frozenset({7, 12})

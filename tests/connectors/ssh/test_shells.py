@@ -15,7 +15,7 @@ import pytest
 from rota.connectors.ssh import attempt
 from rota.connectors.ssh.credentials import Credentials
 from rota.connectors.ssh.pool import Pool
-from rota.connectors.ssh.wrapper import seal
+from rota.connectors.ssh.wrapper import PLAIN_SHELLS, seal
 from rota.demo.sshd import Setup
 from rota.domain.reasons import Reason
 from rota.domain.step import Command
@@ -91,6 +91,21 @@ async def test_the_whole_group_is_ended_where_the_login_shell_leads_it(noisy: No
     ended = await ssh.run("sleep 300", token=token, timeout=0.5)
     assert (ended.cause, ended.left_running) == ("timeout", 0)
     assert ssh.processes(token) == set()
+
+
+async def test_a_login_shell_that_reads_posix_sh_is_spared_another(ssh: Ssh) -> None:
+    """After the first order it is known which it is."""
+    shell = (await ssh.run('printf %s "${SHELL##*/}"')).output.decode()
+    around = (await ssh.run("tr '\\0' ' ' < /proc/$PPID/cmdline")).output
+    assert around.startswith(b"/bin/sh -c _t=") is (shell not in PLAIN_SHELLS)
+
+
+async def test_a_login_shell_that_was_changed_is_noticed(noisy: Noisy) -> None:
+    ssh = noisy('case $SSH_ORIGINAL_COMMAND in exec*) eval "$SSH_ORIGINAL_COMMAND";; *) echo what?; exit 127;; esac')
+    ssh.connector._means.plain.add(("web1", ssh.sshd.server.user))
+    assert (await ssh.run("echo hello")).output == b"hello\n"
+    ssh.connector._means.plain.add(("web1", ssh.sshd.server.user))
+    assert await ssh.connector.evidence(ssh.host, "att-never") == "it never started there"
 
 
 async def test_a_login_that_prints_for_ever_is_given_up_and_costs_no_memory(

@@ -46,10 +46,55 @@ def imported(*events: str, zone: str = "Europe/Berlin") -> Imported:
          "rrule DTSTART:20260302T220000Z RRULE:FREQ=DAILY;UNTIL=20260401T000000Z for 4h"),
         ("DTSTART;VALUE=DATE:20260307\nRRULE:FREQ=WEEKLY;BYDAY=SA",
          "rrule DTSTART:20260307 RRULE:FREQ=WEEKLY;BYDAY=SA for 1d"),
+        # An instance that was changed, sent without its series.
+        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRECURRENCE-ID:20261225T180000Z",
+         "2026-12-24T18:00:00Z..2026-12-24T19:00:00Z"),
     ],
 )  # fmt: skip
 def test_an_event_becomes_a_rule(event: str, rule: str) -> None:
     assert imported(event) == Imported((rule,), ())
+
+
+NIGHTS = "SUMMARY:Nights\nDTSTART;TZID=Europe/Zurich:20260302T220000\nDURATION:PT4H\nRRULE:FREQ=WEEKLY;BYDAY=MO"
+NIGHTS_RULE = "rrule DTSTART;TZID=Europe/Zurich:20260302T220000 RRULE:FREQ=WEEKLY;BYDAY=MO"
+
+
+@pytest.mark.parametrize(
+    ("lines", "stamps"),
+    [
+        ("EXDATE;TZID=Europe/Zurich:20260316T220000", "20260316T210000Z"),
+        ("EXDATE:20260330T200000Z,20260316T210000Z\nEXDATE;TZID=Europe/Zurich:20260406T220000",
+         "20260316T210000Z,20260330T200000Z,20260406T200000Z"),
+        ("EXDATE:20250303T210000Z,20260316T210000Z,20260316T210000Z", "20260316T210000Z"),  # over; and named twice
+    ],
+)  # fmt: skip
+def test_the_instances_that_a_series_leaves_out_are_kept_with_it(lines: str, stamps: str) -> None:
+    assert imported(f"{NIGHTS}\n{lines}") == Imported((f"{NIGHTS_RULE} EXDATE:{stamps} for 4h",), ())
+
+
+def test_a_series_of_days_leaves_out_days() -> None:
+    yearly = "DTSTART;VALUE=DATE:20201224\nRRULE:FREQ=YEARLY\nEXDATE;VALUE=DATE:20271224,20201224"
+    assert imported(yearly).rules == ("rrule DTSTART:20201224 RRULE:FREQ=YEARLY EXDATE:20271224 for 1d",)
+
+
+def test_a_changed_instance_has_its_own_window_in_place_of_the_one_of_its_series() -> None:
+    moved = "RECURRENCE-ID;TZID=Europe/Zurich:20260316T220000\nDTSTART:20260318T100000Z\nDURATION:PT1H"
+    rule = f"{NIGHTS_RULE} EXDATE:20260316T210000Z for 4h"
+    window = "2026-03-18T10:00:00Z..2026-03-18T11:00:00Z"
+    assert imported(NIGHTS, moved) == Imported((rule, window), ())
+    assert imported(moved, NIGHTS) == Imported((window, rule), ())
+
+
+def test_a_cancelled_instance_has_no_window() -> None:
+    cancelled = "RECURRENCE-ID:20260316T210000Z\nDTSTART:20260316T210000Z\nDURATION:PT4H\nSTATUS:CANCELLED"
+    assert imported(NIGHTS, cancelled) == Imported((f"{NIGHTS_RULE} EXDATE:20260316T210000Z for 4h",), ())
+
+
+def test_a_series_that_changes_from_one_instance_on_is_left_out_and_named() -> None:
+    later = "RECURRENCE-ID;RANGE=THISANDFUTURE:20260316T210000Z\nDTSTART:20260318T100000Z\nDURATION:PT1H"
+    found = imported("DTSTART;VALUE=DATE:20261224", NIGHTS, later)
+    assert found.rules == ("2026-12-24",)
+    assert [one.partition(":")[0] for one in found.skipped] == ["Nights", "an event without a title"]
 
 
 def test_folded_lines_are_one() -> None:
@@ -76,8 +121,18 @@ def test_an_event_that_lasts_just_now_is_taken() -> None:
         ("DTSTART:20261324T180000Z\nDURATION:PT1H", "is not a date or time"),
         ("DTSTART:20261224T180000Z\nDURATION:-PT1H", "is not a duration"),
         ("DTSTART;TZID=Nowhere/Land:20261224T180000\nDURATION:PT1H", "is not a time zone"),
-        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEXDATE:20261225T180000Z", "are left out"),
-        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRECURRENCE-ID:20261225T180000Z", "one instance of a series"),
+        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEXDATE;VALUE=DATE:20261225", "leaves out times"),
+        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEXDATE:tomorrow", "is not a date or time"),
+        (
+            "DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\n"
+            + "\n".join(f"EXDATE:2026{month:02}{day:02}T180000Z" for month in range(6, 12) for day in range(1, 29)),
+            "leaves out 168 instances; expected at most 100",
+        ),
+        (
+            "DTSTART:20261224T180000Z\nDURATION:PT1H\nRECURRENCE-ID;RANGE=THISANDFUTURE:20261225T180000Z",
+            "more than one instance",
+        ),
+        ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nRDATE:20261225T180000Z", "dates beside its rule"),
         ("DTSTART:20261224T180000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;BYWEEKNO=3", "BYWEEKNO"),
         ("DTSTART:20261224T180000Z\nDURATION:PT1H\nSTATUS:CANCELLED", "it was cancelled"),
         ("DTSTART:20261224T180000Z\nDTSTART:20261225T180000Z\nDURATION:PT1H", "given twice"),

@@ -15,6 +15,7 @@ from rota.domain.windows.rules import read_rule
 from rota.domain.windows.spans import FOREVER, upcoming
 
 WEEKLY = "rrule DTSTART:20260305T090000 RRULE:FREQ=WEEKLY for 2h"
+LESS_ONE = "rrule DTSTART:20260305T090000 RRULE:FREQ=WEEKLY EXDATE:20260312T080000Z for 2h"
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
 
@@ -53,6 +54,7 @@ def windows(rule: str, *, zone: str = "UTC", after: str = "03-04 12:00", count: 
         ("Business-Days de-by", "business-days DE-BY"),
         ("holidays ch-ZH", "holidays CH-ZH"),
         (WEEKLY, WEEKLY),
+        (LESS_ONE, LESS_ONE),
     ],
 )  # fmt: skip
 def test_a_rule_has_one_spelling_which_reads_the_same(rule: str, written: str) -> None:
@@ -135,7 +137,7 @@ def test_a_start_belongs_to_a_window_and_its_end_does_not() -> None:
     ("rule", "fault"),
     [
         ("", "a window is empty"),
-        ("x" * 500, "too long"),
+        ("x" * 2_001, "too long"),
         ("at night", '"at night" is not a window'),
         ("mon-fri 25:00-26:00", '"25:00" is not a time of day'),
         ("mon-fri 08:00-08:00", "is no time at all"),
@@ -150,6 +152,7 @@ def test_a_start_belongs_to_a_window_and_its_end_does_not() -> None:
         ("holidays DE-QQ", 'the holidays of "DE-QQ" are not known'),
         ("holidays Germany", '"Germany" is not a country'),
         ("rrule DTSTART:20260305T090000 RRULE:FREQ=SOMETIMES for 2h", "FREQ"),
+        ("rrule DTSTART:20260305T090000 RRULE:FREQ=DAILY EXDATE:20260231 for 2h", "is not a date or time"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_reason(rule: str, fault: str) -> None:
@@ -205,3 +208,24 @@ def test_a_calendar_without_countries_never_loads_the_library() -> None:
         "sys.exit('holidays' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_instance_that_is_left_out_has_no_window_and_the_others_stay() -> None:
+    assert windows(LESS_ONE, zone=BERLIN, count=3) == [
+        "03-05 08:00 .. 03-05 10:00",
+        "03-19 08:00 .. 03-19 10:00",
+        "03-26 08:00 .. 03-26 10:00",
+    ]
+
+
+def test_a_window_that_lasts_beyond_an_instance_left_out_still_holds() -> None:
+    long = read_rule("rrule DTSTART:20260305T000000 RRULE:FREQ=DAILY EXDATE:20260306 for 36h", "UTC").windows
+    held = long.holding(at("03-06 06:00"))
+    assert held is not None
+    assert (held.start, held.end) == (at("03-05 00:00"), at("03-06 12:00"))
+    assert long.holding(at("03-06 18:00")) is None
+
+
+def test_days_that_are_left_out_are_those_of_the_calendars_zone() -> None:
+    days = "rrule DTSTART:20260305 RRULE:FREQ=DAILY EXDATE:20260306 for 1d"
+    assert windows(days, zone=BERLIN, count=1) == ["03-04 23:00 .. 03-05 23:00"]

@@ -15,6 +15,7 @@ from rota.domain.selector import (
     Not,
     Pattern,
     Pick,
+    Picker,
     Selector,
     Term,
     format_selector,
@@ -23,7 +24,6 @@ from rota.domain.selector import (
     names,
     parse,
     require_known,
-    resolve,
 )
 
 FLEET = (
@@ -36,7 +36,7 @@ GROUPS = (Group(name="web"), Group(name="db"), Group(name="edge"), Group(name="e
 
 
 def picked(text: str, hosts: tuple[Host, ...] = FLEET) -> str:
-    return " ".join(resolve(parse(text), hosts, GROUPS))
+    return " ".join(Picker(hosts, GROUPS).pick(parse(text)))
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_local_is_picked_by_what_was_said_about_it_and_not_by_what_it_happens_to
 
 def test_a_disabled_host_is_left_out_unless_asked_for() -> None:
     hosts = (Host(name="web1", disabled=True), Host(name="web2"))
-    assert resolve(parse("all"), hosts) == ("web2",)
-    assert resolve(parse("host:web1"), hosts) == ()
-    assert resolve(parse("all"), hosts, include_disabled=True) == ("web1", "web2")
+    assert Picker(hosts).pick(parse("all")) == ("web2",)
+    assert Picker(hosts).pick(parse("host:web1")) == ()
+    assert Picker(hosts).pick(parse("all"), include_disabled=True) == ("web1", "web2")
 
 
 def test_a_group_that_does_not_exist_picks_nothing_whatever_a_host_says() -> None:
-    assert resolve(parse("group:web"), FLEET, ()) == ()
+    assert Picker(FLEET, ()).pick(parse("group:web")) == ()
 
 
 DYNAMIC = (
@@ -134,18 +134,18 @@ DYNAMIC = (
     ],
 )
 def test_a_dynamic_group_is_what_its_selector_picks(text: str, expected: str) -> None:
-    assert " ".join(resolve(parse(text), FLEET, DYNAMIC)) == expected
+    assert " ".join(Picker(FLEET, DYNAMIC).pick(parse(text))) == expected
 
 
 def test_a_host_cannot_say_that_it_is_in_a_dynamic_group() -> None:
     hosts = (*FLEET, Host(name="liar", groups=frozenset({"prod"})))
-    assert resolve(parse("group:prod"), hosts, DYNAMIC) == ("db1", "web1")
+    assert Picker(hosts, DYNAMIC).pick(parse("group:prod")) == ("db1", "web1")
 
 
 def test_a_dynamic_group_that_contains_itself_picks_nothing_and_says_why() -> None:
     circle = (Group(name="a", selector="tag:x,group:b"), Group(name="b", selector="!group:a"))
     with pytest.raises(InvalidInput, match="group b contains itself: b → a → b"):
-        resolve(parse("group:b"), FLEET, circle)
+        Picker(FLEET, circle).pick(parse("group:b"))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_what_is_written_is_read_back_the_same(selector: Selector) -> None:
 @given(SELECTORS, SELECTORS)
 def test_the_operators_are_those_of_sets(one: Selector, other: Selector) -> None:
     def chosen(selector: Selector) -> set[str]:
-        return set(resolve(selector, FLEET, GROUPS))
+        return set(Picker(FLEET, GROUPS).pick(selector))
 
     assert chosen(And((one, other))) == chosen(one) & chosen(other)
     assert chosen(Pick((one, other))) == chosen(one) | chosen(other)

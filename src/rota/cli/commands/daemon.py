@@ -162,6 +162,7 @@ def _status_rows(info: Info) -> list[tuple[str, str]]:
         ("Scheduling", "on" if daemon["scheduling"] else "off (schedule.enabled in rota.yaml)"),
         ("Schedules", f"{info['jobs']['enabled']} active of {info['jobs']['total']}"),
         ("Next run", f"{upcoming['job']} at {times.utc(upcoming['at'])} UTC" if upcoming else "none"),
+        ("Time zones", info["zone_data"]),
         ("Home", info["home"]),
         ("Version", info["version"]),
     ]

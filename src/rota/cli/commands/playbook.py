@@ -116,7 +116,7 @@ def validate(session: Session, file: str) -> int:
 
 @playbook.command("run", example="rota playbook run backup --target group:web --var retention_days=30")
 @click.argument("name")
-@click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, tag:k=v and more.")
+@click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, @FILE and more.")
 @variables_option
 @click.option("--no-wait", is_flag=True, help="Do not wait for the end; needs a daemon.")
 @dry_run
@@ -126,9 +126,9 @@ def run(session: Session, name: str, target: str | None, variables: Sequence[str
     from rota.cli.commands.run import start_ad_hoc
 
     faults = Faults()
-    pairs = faults.variables(variables)
+    pairs, where = faults.variables(variables), faults.target(target)
     faults.raise_any()
-    typed: dict[str, Json] = {"playbook": name, "target": target, "vars": {**pairs} or None}
+    typed: dict[str, Json] = {"playbook": name, "target": where, "vars": {**pairs} or None}
     return start_ad_hoc(session, typed, no_wait=no_wait, dry_run=dry_run)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--playbook", metavar="NAME", help="What: a playbook.")
 @click.option("--do", "action", metavar="ACTION", help='What: one action, "shell: df -h".')
-@click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, tag:k=v and more.")
+@click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, @FILE and more.")
 @variables_option
 @click.option("--run-timeout", metavar="DURATION", help="End the run if it takes longer. Default: 1h.")
 @fan_out_options
@@ -65,7 +65,7 @@ def run(
             hint = f"change the schedule: rota schedule update {name} {option} …"
             faults.add(option, "does not go with NAME", hint=hint)
     pairs = faults.variables(variables)
-    seconds = faults.seconds("--run-timeout", run_timeout)
+    seconds, where = faults.seconds("--run-timeout", run_timeout), faults.target(target)
     faults.raise_any(hint="" if any(given.values()) else "such as: rota run --do 'shell: df -h'")
     if name:
         from rota.cli.commands.schedule_act import trigger_now
@@ -74,7 +74,7 @@ def run(
     typed: dict[str, Json] = {
         "playbook": playbook,
         "do": action,
-        "target": target,
+        "target": where,
         "vars": {**pairs} or None,
         "run_timeout_seconds": seconds,
         **spread,

@@ -219,7 +219,8 @@ def _show(session: Session, run: Run) -> None:
         if cells:
             out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint), painted=True)
         if len(told) < len(targets):
-            out(f"{len(targets) - len(told)} hosts succeeded; all of them: rota runs show {short_id(run['id'])} -o wide")
+            good = len(targets) - len(told)
+            out(f"{good} hosts succeeded; all of them: rota runs show {short_id(run['id'])} -o wide")
     out(f"\nWhat it wrote: rota runs logs {short_id(run['id'])}")
 
 

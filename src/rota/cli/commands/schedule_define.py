@@ -12,7 +12,7 @@ from rota.cli.definition import Definition, definition_options, in_flags
 from rota.cli.emit import emit
 from rota.cli.options import Faults
 from rota.cli.session import Session, out, say
-from rota.cli.texts import job_next_runs, short_id, trigger_line, value_text
+from rota.cli.texts import job_next_runs, labelled, short_id, trigger_line, value_text
 from rota.domain.errors import Conflict
 from rota.domain.instant import SECOND, format_span
 
@@ -139,7 +139,7 @@ def _require_replaceable(session: Session, job: Job, count: int) -> None:
 def _tell_created(job: Job, *, dry_run: bool) -> None:
     head = f'Schedule "{job["name"]}"'
     out(f"{head} would be created" if dry_run else f"{head} created (ID: {short_id(job['id'])})")
-    out(": ".join(trigger_line(job)))
+    out("\n".join(labelled([trigger_line(job)])))
     _tell_next(job)
 
 

@@ -10,18 +10,16 @@ import click
 from rota.cli import times
 from rota.cli.command import Command
 from rota.cli.emit import emit
-from rota.cli.fanout import job_rules_text
 from rota.cli.session import Session, out, say
+from rota.cli.show_job import job_lines
 from rota.cli.table import render
-from rota.cli.texts import job_next_runs, labelled, short_id, step_text, trigger_line
-from rota.cli.words import history_status, last_run_word, painted, run_status, state_of
-from rota.domain.instant import SECOND, format_rfc3339, format_span
+from rota.cli.texts import short_id
+from rota.cli.words import history_status, last_run_word, painted, state_of
+from rota.domain.instant import format_rfc3339
 
 if TYPE_CHECKING:
     from rota.domain.instant import Micros
     from rota.usecases.shapes import Daemon, Job, LastRun, LedgerEntry, RunEntry
-
-_RUN_TIMEOUT_SECONDS, _GRACE_SECONDS = 3600, 60  # shown only where a job differs (DESIGN §5)
 
 
 @click.command("list", cls=Command, example="rota schedule list\nrota schedule list --output json")
@@ -58,10 +56,14 @@ def list_(session: Session, everything: bool, tags: Sequence[str]) -> None:
 @click.argument("name")
 @click.pass_obj
 def show(session: Session, name: str) -> None:
-    """Show everything about a schedule: rule, variables, policies, last run and the next 5."""
+    """Show everything about a schedule: rules, variables, policies, last run and the next 5."""
     with session.client() as client:
         job = client.job(name)
-    emit(session, job, people=lambda: _show(job, wide=session.wide))
+    emit(
+        session,
+        job,
+        people=lambda: out("\n".join(job_lines(job, wide=session.wide, width=session.terminal_width))),
+    )
 
 
 @click.command("history", cls=Command, example="rota schedule history daily-backup --limit 5\nrota schedule history")
@@ -142,87 +144,6 @@ def _paint_last_run(cell: str) -> str:
     if "OK" in cell:
         return painted(cell, "succeeded")
     return painted(cell, "failed" if "FAIL" in cell else "partial") if "ago" in cell else cell
-
-
-def _show(job: Job, *, wide: bool) -> None:
-    zone = job["triggers"][0].get("timezone", "UTC") if job["triggers"] else "UTC"
-    rows = [
-        ("Name", job["name"]),
-        ("ID", job["id"] if wide else short_id(job["id"])),
-        ("Description", job["description"] or times.NONE),
-        trigger_line(job),
-    ]
-    if wide or zone not in ("UTC", "Etc/UTC"):
-        rows.append(("Timezone", zone))
-    if job["playbook"]:
-        rows.append(("Playbook", job["playbook"]))
-    elif len(steps := job.get("steps", [])) == 1:
-        rows.append(("Do", step_text(steps[0])))
-    else:
-        rows.append(("Steps", ", ".join(step["name"] for step in steps)))
-    rows += [
-        ("Target", job["target"] or times.NONE),
-        ("Enabled", "true" if job["enabled"] else "false"),
-        ("Overlap", job["overlap_policy"]),
-        ("Missed Run", job["missed_run_policy"]),
-        *_held(job),
-        *_limits(job, wide=wide),
-        ("Created By", job["created_by"]),
-        ("Created At", times.instant(job["created_at"])),
-    ]
-    if wide:
-        rows += [
-            ("Updated By", job["updated_by"]),
-            ("Updated At", times.instant(job["updated_at"])),
-            ("Version", str(job["version"])),
-        ]
-    variables = job.get("vars", {})
-    rows.append(("Variables", "" if variables else times.NONE))
-    out("\n".join(labelled(rows)))
-    for key, value in sorted(variables.items()):
-        out(f"  {key} = {value}")
-    out("")
-    out(f"Last Run: {_last_run_in_full(job['last_run'])}")
-    out("")
-    out("\n".join(job_next_runs(job, 5)))
-
-
-def _held(job: Job) -> list[tuple[str, str]]:
-    """What moves its starts or holds them; nothing for most schedules."""
-    pause, windows = job.get("paused"), job.get("windows", [])
-    shown = [f"{w['window']}:{w['on_hit']} ({w['timezone']})" for w in windows]
-    lengths = (job.get("spread_seconds", 0), job.get("jitter_seconds", 0))
-    spans = [format_span(round(seconds * SECOND)) for seconds in lengths]
-    rows = [
-        ("Paused", pause["said"] if pause else ""),
-        ("Tags", ", ".join(f"{key}={value}" if value else key for key, value in sorted(job.get("tags", {}).items()))),
-        ("Calendars", ", ".join(job.get("calendars", []))),
-        ("Windows", "\n".join(shown)),
-        ("Spread", "" if spans[0] == "0s" else f"up to {spans[0]}"),
-        ("Jitter", "" if spans[1] == "0s" else f"up to {spans[1]}"),
-    ]
-    return [row for row in rows if row[1]]
-
-
-def _limits(job: Job, *, wide: bool) -> list[tuple[str, str]]:
-    rows = []
-    if wide or job["run_timeout_seconds"] != _RUN_TIMEOUT_SECONDS:
-        rows.append(("Run Timeout", format_span(round(job["run_timeout_seconds"] * SECOND))))
-    if wide or job["grace_seconds"] != _GRACE_SECONDS:
-        rows.append(("Grace", format_span(round(job["grace_seconds"] * SECOND))))
-    if wide:
-        rows += [("At Once", f"{job['targets_at_once']} targets"), ("Priority", str(job["priority"]))]
-    if rules := job_rules_text(job):
-        rows.append(("Fan-Out", rules))
-    return rows
-
-
-def _last_run_in_full(run: LastRun | None) -> str:
-    if run is None:
-        return "never"
-    moment = run["started_at"] or run["finished_at"]
-    word = f"({run_status(run)})"
-    return f"{times.instant(moment)} {word}" if moment else word
 
 
 def _what_to_run(name: str | None) -> str:

@@ -55,6 +55,7 @@ class Attempt:
         self._group = 0
         self._is_unmarked = False  # it runs, or ran, and left no marker
         self._is_left = False
+        self._note: str | None = None
         self.output = Kept()
 
     def cancel(self, cause: str, *, grace: float | None = None) -> None:
@@ -186,7 +187,7 @@ class Attempt:
     def _exit(self, talk: Talk, *, left: int = 0) -> Exit:
         return Exit(
             exit_code=talk.exit_code, signal=talk.signal, cause=self._cause,
-            output=self.output.last(), output_total=self.output.total, left_running=left,
+            output=self.output.last(), output_total=self.output.total, left_running=left, note=self._note,
         )  # fmt: skip
 
     # Ending
@@ -230,6 +231,7 @@ class Attempt:
         try:
             return killing.survivors(await self._means.ask(order, self._host, seconds=seconds))
         except (Unreached, NoAnswer) as error:
+            self._note = f"nobody could look: {error}"
             self._means.noticed(self._token, f"may still be running on {self._host.name}: {error}")
             return killing.NOBODY_LOOKED
 
@@ -244,7 +246,7 @@ class Attempt:
                 survivors = await self._kill()
                 return Exit(
                     cause=cause, output=self.output.last(), output_total=self.output.total,
-                    left_running=survivors.count,
+                    left_running=survivors.count, note=self._note,
                 )  # fmt: skip
             try:
                 found = await self._look()
@@ -255,7 +257,7 @@ class Attempt:
                 is_final = isinstance(error, Unreached) and error.reason in _FINAL
                 left = min(seek_until, self._give_up_at) - clock.monotonic()
                 if is_final or seek_until <= clock.monotonic():
-                    return self._lost(reason, f"{error}; it may still be running on {self._host.name}", left=1)
+                    return self._lost(reason, f"{error}; it may still be running on {self._host.name}")
                 await clock.sleep(max(0.0, min(pause, left)), wake=self._stirred)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
@@ -267,8 +269,11 @@ class Attempt:
                 return None
             if found.trace is Trace.ENDED and not self._needs_output:
                 assert found.exit_code is not None
-                self._means.noticed(self._token, f"the connection to {self._host.name} was lost; {found.evidence}")
-                return Exit(exit_code=found.exit_code, output=self.output.last(), output_total=self.output.total)
+                note = f"the connection to {self._host.name} was lost; {found.evidence}"
+                self._means.noticed(self._token, note)
+                return Exit(
+                    exit_code=found.exit_code, output=self.output.last(), output_total=self.output.total, note=note
+                )
             return self._lost(reason, f"{self._host.name} was asked what became of it: {found.evidence}")
 
     async def _look(self) -> Found:
@@ -287,10 +292,8 @@ class Attempt:
             raise NoAnswer(f"{self._host.name} gave no answer that makes sense")
         return found
 
-    def _lost(self, reason: Reason, why: str, *, left: int = 0) -> Exit:
-        return Exit(
-            lost=reason, failure=why, output=self.output.last(), output_total=self.output.total, left_running=left
-        )
+    def _lost(self, reason: Reason, why: str) -> Exit:
+        return Exit(lost=reason, failure=why, output=self.output.last(), output_total=self.output.total)
 
     # Time
 

@@ -116,13 +116,14 @@ class SshConnector:
         return Fate.LIVE
 
     async def evidence(self, host: Host, token: str) -> str | None:
-        """What the host knows of an attempt that ended `unknown`, in words; None while it cannot be asked."""
+        """What the host knows of an attempt that ended `unknown`, in words; None while it cannot be asked, or while the
+        command still runs there: the first answer stands, and how it ends is worth more."""
         try:
             said = await self._means.ask(marker.look_command(self._mark(token)), host, seconds=ANSWER_SECONDS)
         except (Unreached, NoAnswer):
             return None
         found = marker.found(said)
-        return found.evidence if found is not None else None
+        return None if found is None or found.trace is marker.Trace.RUNNING else found.evidence
 
     async def tidy(self) -> None:
         """Close idle connections; have markers removed that have served."""

@@ -27,33 +27,26 @@ class Piece:
 class Kept:
     """Byte n is kept while it is unread and among the first or the last, or among the very last. `total` counts all."""
 
-    __slots__ = ("_head", "_read", "_tail", "_tail_at", "total")
+    __slots__ = ("_head", "_read", "_tail", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self._head = bytearray()
-        self._tail: deque[bytearray] = deque()  # from `_tail_at` to `total`, without a gap
-        self._tail_at = 0
+        self._head, self._tail = _Stretch(0), _Stretch(HEAD_BYTES)
         self._read = 0  # up to here somebody has it
 
     @property
     def held(self) -> int:
         """Bytes of memory, but for what Python needs around them."""
-        return len(self._head) + self.total - self._tail_at
+        return sum(stretch.end - stretch.begin for stretch in (self._head, self._tail))
 
     def append(self, data: bytes) -> None:
-        if self.total == self._tail_at and len(self._head) == self.total < HEAD_BYTES:
-            room = HEAD_BYTES - self.total
-            self._head += data[:room]
-            self.total = self._tail_at = len(self._head)
-            data = data[room:]
-        if data:
-            if self._tail and len(self._tail[-1]) < _SMALL_BYTES:
-                self._tail[-1] += data
-            else:
-                self._tail.append(bytearray(data))
-            self.total += len(data)
-            self._trim()
+        room = max(0, HEAD_BYTES - self.total)
+        if room:
+            self._head.append(data[:room])
+        if len(data) > room:
+            self._tail.append(data[room:])
+        self.total += len(data)
+        self._trim()
 
     def read(self, offset: int, limit: int) -> Piece:
         """Up to `limit` bytes at `offset`, or at the next kept byte. Empty when nothing is kept from there on.
@@ -67,35 +60,53 @@ class Kept:
 
     def last(self) -> bytes:
         """The bytes that an action may look at."""
-        begin = max(0, self.total - ACTION_BYTES)
-        pieces = []
-        while begin < self.total:
-            piece = self._piece(begin, ACTION_BYTES)
+        offset, pieces = max(0, self.total - ACTION_BYTES), []
+        while offset < self.total:
+            piece = self._piece(offset, ACTION_BYTES)
             pieces.append(piece.data)
-            begin = piece.offset + len(piece.data)
+            offset = piece.offset + len(piece.data)
         return b"".join(pieces)
 
     def _piece(self, offset: int, limit: int) -> Piece:
-        if offset < len(self._head):
-            return Piece(bytes(self._head[offset : offset + limit]), offset)
-        offset = min(max(offset, self._tail_at), self.total)
-        skip, pieces, size = offset - self._tail_at, [], 0
-        for part in self._tail:
-            if skip >= len(part):
-                skip -= len(part)
-                continue
-            pieces.append(part[skip : skip + limit - size])
-            size += len(pieces[-1])
-            skip = 0
-            if size >= limit:
-                break
-        return Piece(b"".join(pieces), offset)
+        stretch = self._head if offset < self._head.end else self._tail
+        offset = max(offset, stretch.begin)
+        return Piece(stretch.cut(offset, limit), min(offset, self.total))
 
     def _trim(self) -> None:
-        """Drop what was read and no action may look at; and whole parts of the tail that are beyond its bound."""
         done_with = min(self._read, self.total - ACTION_BYTES)
-        if done_with >= len(self._head):
-            self._head = bytearray()
-        needed = max(self.total - TAIL_BYTES, done_with)
-        while self._tail and self._tail_at + len(self._tail[0]) <= needed:
-            self._tail_at += len(self._tail.popleft())
+        self._head.drop_before(done_with)
+        self._tail.drop_before(max(done_with, self.total - TAIL_BYTES))
+
+
+class _Stretch:
+    """Bytes without a gap, from `begin` to `end`, in parts."""
+
+    __slots__ = ("_parts", "begin", "end")
+
+    def __init__(self, begin: int) -> None:
+        self.begin = self.end = begin
+        self._parts: deque[bytearray] = deque()
+
+    def append(self, data: bytes) -> None:
+        if self._parts and len(self._parts[-1]) < _SMALL_BYTES:
+            self._parts[-1] += data
+        else:
+            self._parts.append(bytearray(data))
+        self.end += len(data)
+
+    def drop_before(self, offset: int) -> None:
+        """Let go of the parts that lie wholly before `offset`."""
+        while self._parts and self.begin + len(self._parts[0]) <= offset:
+            self.begin += len(self._parts.popleft())
+
+    def cut(self, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes from `offset`, which is not before `begin`."""
+        skip, pieces = offset - self.begin, []
+        for part in self._parts:
+            if limit <= 0:
+                break
+            if skip < len(part):
+                pieces.append(part[skip : skip + limit])
+                limit -= len(pieces[-1])
+            skip = max(0, skip - len(part))
+        return b"".join(pieces)

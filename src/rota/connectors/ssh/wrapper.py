@@ -1,8 +1,8 @@
 """What stands around a command on the other side: POSIX sh that marks its start, says who it is, and notes its end.
 
 The first line that it says is `NONCE PGID STATE SHELL`: whatever login noise came before is not ours. From then on
-output is the command's. It forks once, for the command: on a busy fleet the hosts' CPU is what caps hosts a second. No word of it
-needs more than POSIX and a shell such as dash, bash, busybox ash, mksh or FreeBSD's sh.
+output is the command's. It forks once, for the command: on a busy fleet the hosts' CPU is what caps hosts a second. No
+word of it needs more than POSIX and a shell such as dash, bash, busybox ash, mksh or FreeBSD's sh.
 
 What the login shell reads must mean the same to sh, zsh, csh and fish, and everybody on the host may see it in the
 process list. So only printable ASCII without `!` (csh) and `\\` (fish) goes there, and no value of a variable but

@@ -16,9 +16,10 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from rota.domain.errors import InvalidInput, near
+from rota.domain.trigger.tzversion import zone_info
 
 DAY_SECONDS = 86_400
 _CHUNK_SECONDS = 1 << 26  # about two years: some 4 changes, found in under a millisecond
@@ -62,7 +63,7 @@ class Zone:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._info = ZoneInfo(name)
+        self._info = zone_info(name)
         self._chunks: dict[int, tuple[list[int], list[Segment]]] = {}
         constant = self._info.utcoffset(None)  # known without a date only where the offset never changes (UTC)
         self.never_changes = constant is not None

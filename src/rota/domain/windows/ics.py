@@ -3,33 +3,35 @@
 Ours, small and safe, rather than a library: of the standard only when a VEVENT is and how it recurs matters here, and
 a file from anywhere must never do more than be refused. What cannot be taken exactly is left out and named, never
 guessed.
+
+A series may leave instances out (EXDATE) and change single ones (RECURRENCE-ID): its rule then names the instants
+without a window, and a changed instance is an event of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rota.domain.errors import InvalidInput
-from rota.domain.instant import DAY, SECOND, Micros, format_rfc3339, format_span, parse_rfc3339
+from rota.domain.instant import DAY, SECOND, Micros, format_rfc3339, format_span, from_micros, parse_rfc3339
 from rota.domain.trigger.zones import parse_zone, zone_named
+from rota.domain.windows.ics_events import Event, Property, read_events
 from rota.domain.windows.rules import read_rule
 
 MOST_CHARACTERS = 4 * 1024 * 1024
-MOST_EVENTS = 5_000
 MOST_RECURRING = 200  # each is asked at every start that it may hold …
 MOST_COUNTED = 1_000  # … and a COUNT is turned into an end by walking
+MOST_LEFT_OUT = 100  # instances of one series, those that are over apart
 _DATE = re.compile(r"[0-9]{8}")
 _STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})(Z?)")
 _LENGTH = re.compile(
     r"\+?P(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?(?:T(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,7})S)?)?"
 )
 _COUNT = re.compile(r"COUNT=([0-9]+)")
-_WANTED = frozenset(
-    {"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "SUMMARY", "STATUS", "TRANSP"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +42,6 @@ class Imported:
     skipped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Property:
-    value: str
-    parameters: Mapping[str, str]
-
-
-@dataclass(slots=True)
-class _Event:
-    properties: dict[str, _Property] = field(default_factory=dict)
-    repeated: set[str] = field(default_factory=set)
-
-    @property
-    def title(self) -> str:
-        summary = self.properties.get("SUMMARY")
-        text = summary.value.replace("\\n", " ").replace("\\", "") if summary else "an event without a title"
-        return text[:60]
-
-
 def read_ics(text: str, *, zone: str, since: Micros) -> Imported:
     """Read every event that is not over by `since`; times without a zone are those of `zone`.
 
@@ -66,7 +50,8 @@ def read_ics(text: str, *, zone: str, since: Micros) -> Imported:
     if len(text) > MOST_CHARACTERS:
         raise InvalidInput("the file is too long", expected=f"at most {MOST_CHARACTERS // 1024 // 1024} MiB")
     zone = parse_zone(zone)
-    events = list(_events(text))
+    events = list(read_events(text))
+    changed = _changed_instances(events)
     rules: list[str] = []
     skipped: list[str] = []
     over = recurring = 0
@@ -75,7 +60,9 @@ def read_ics(text: str, *, zone: str, since: Micros) -> Imported:
             recurring += "RRULE" in event.properties
             if recurring > MOST_RECURRING and "RRULE" in event.properties:
                 raise InvalidInput("it recurs", expected=f"at most {MOST_RECURRING} such events in one calendar")
-            rule = _rule(event, zone)
+            if _is_cancelled_instance(event, changed):
+                continue  # its series leaves it out
+            rule = _rule(event, changed.get(event.text("UID"), ()), zone, since)
             if read_rule(rule, zone).windows.next_start(since) is None and not _lasts(rule, zone, since):
                 over += 1
                 continue
@@ -89,103 +76,80 @@ def read_ics(text: str, *, zone: str, since: Micros) -> Imported:
     return Imported(tuple(dict.fromkeys(rules)), tuple(skipped))
 
 
+def _changed_instances(events: Sequence[Event]) -> Mapping[str, Sequence[Event]]:
+    """By UID of the series that are in the file: the events that stand for one instance of them."""
+    series = {event.text("UID") for event in events if "RRULE" in event.properties} - {""}
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if "RECURRENCE-ID" in event.properties and event.text("UID") in series:
+            found[event.text("UID")].append(event)
+    return found
+
+
+def _is_cancelled_instance(event: Event, changed: Mapping[str, Sequence[Event]]) -> bool:
+    is_instance = "RECURRENCE-ID" in event.properties and event.text("UID") in changed
+    return is_instance and event.text("STATUS").upper() == "CANCELLED"
+
+
 def _lasts(rule: str, zone: str, since: Micros) -> bool:
     return read_rule(rule, zone).windows.holding(since) is not None
 
 
-def _events(text: str) -> Iterator[_Event]:
-    """The events of the file, those within other components left out. Raises InvalidInput."""
-    open_components: list[str] = []
-    event: _Event | None = None
-    count = 0
-    seen = False
-    for line in _unfolded(text.splitlines()):
-        name, parameters, value = _content(line)
-        if name == "BEGIN":
-            seen = seen or value.upper() == "VCALENDAR"
-            open_components.append(value.upper())
-            if open_components[-2:] == ["VCALENDAR", "VEVENT"]:
-                event, count = _Event(), count + 1
-                if count > MOST_EVENTS:
-                    raise InvalidInput(f"the file has more than {MOST_EVENTS} events", expected="a smaller one")
-        elif name == "END":
-            if not open_components or open_components.pop() != value.upper():
-                raise InvalidInput(
-                    f'the file ends a "{value[:30]}" that it has not begun', expected="an iCalendar file"
-                )
-            if event is not None and value.upper() == "VEVENT":
-                yield event
-                event = None
-        elif event is not None and open_components[-1] == "VEVENT" and name in _WANTED:
-            if name in event.properties:
-                event.repeated.add(name)
-            event.properties[name] = _Property(value, parameters)
-    if not seen or open_components:
-        raise InvalidInput(
-            "this is no iCalendar file" if not seen else "the file ends in the middle",
-            expected="BEGIN:VCALENDAR … END:VCALENDAR",
-        )
+def _rule(event: Event, changed: Sequence[Event], zone: str, since: Micros) -> str:
+    """The rule of one event, spelt as `rules` spells it; `changed` are instances of its series.
 
-
-def _unfolded(lines: Iterable[str]) -> Iterator[str]:
-    """Lines that begin with a blank go on with the one before (RFC 5545 3.1)."""
-    whole: list[str] = []
-    for line in lines:
-        if line[:1] in (" ", "\t"):
-            whole.append(line[1:])
-            continue
-        if whole:
-            yield "".join(whole)
-        whole = [line]
-    if whole:
-        yield "".join(whole)
-
-
-def _content(line: str) -> tuple[str, Mapping[str, str], str]:
-    """(name, parameters, value) of `DTSTART;TZID=Europe/Zurich:20260305T090000`. Quoted parameters may hold a colon."""
-    place, quoted = 0, False
-    for place, character in enumerate(line):  # noqa: B007  # where the value begins is what we are after
-        quoted ^= character == '"'
-        if character == ":" and not quoted:
-            break
-    else:
-        return line.strip().upper(), {}, ""
-    head, value = line[:place], line[place + 1 :]
-    name, *pairs = head.split(";")
-    parameters = {key.upper(): text.strip('"') for key, _, text in (pair.partition("=") for pair in pairs)}
-    return name.strip().upper(), parameters, value.strip()
-
-
-def _rule(event: _Event, zone: str) -> str:
-    """The rule of one event, spelt as `rules` spells it. Raises InvalidInput for what has no exact counterpart."""
+    Raises InvalidInput for what has no exact counterpart.
+    """
     known = event.properties
-    for name, why in (
-        ("RECURRENCE-ID", "it changes one instance of a series"),
-        ("EXDATE", "some of its instances are left out"),
-        ("RDATE", "it has dates beside its rule"),
-    ):
-        if name in known:
-            raise InvalidInput(why, expected="a plain event, or a plain RRULE")
-    if known.get("STATUS", _Property("", {})).value.upper() == "CANCELLED":
+    if "RDATE" in known:
+        raise InvalidInput("it has dates beside its rule", expected="a plain event, or one with an RRULE")
+    if "RECURRENCE-ID" in known and ("RRULE" in known or "RANGE" in known["RECURRENCE-ID"].parameters):
+        raise InvalidInput("it changes more than one instance of a series", expected="a change of one")
+    if event.text("STATUS").upper() == "CANCELLED":
         raise InvalidInput("it was cancelled")
-    if event.repeated - {"SUMMARY"} or "DTSTART" not in known:
-        what = f"{min(event.repeated)} is given twice" if event.repeated else "it has no DTSTART"
+    repeated = event.repeated - {"SUMMARY", "UID"}
+    if repeated or "DTSTART" not in known:
+        what = f"{min(repeated)} is given twice" if repeated else "it has no DTSTART"
         raise InvalidInput(what, expected="one DTSTART, and DTEND or DURATION")
-    counted = _COUNT.search(known["RRULE"].value.upper()) if "RRULE" in known else None
+    counted = _COUNT.search(event.text("RRULE").upper())
     if counted and (len(counted[1]) > 4 or int(counted[1]) > MOST_COUNTED):
         raise InvalidInput(f"COUNT is {counted[1][:12]}", expected=f"at most {MOST_COUNTED}")
+    left_out = _left_out(event, changed) if "RRULE" in known else []
     if _is_day(known["DTSTART"]):
-        return _of_days(known)
+        return _of_days(known, left_out, since)
     start, own_zone = _instant(known["DTSTART"], zone)
     length = _length(known, start, own_zone)
     if "RRULE" not in known:
         return f"{format_rfc3339(start)}..{format_rfc3339(start + length)}"
     head = "DTSTART:" if own_zone == "UTC" else f"DTSTART;TZID={own_zone}:"
     stamp = known["DTSTART"].value.upper()
-    return f"rrule {head}{stamp} RRULE:{known['RRULE'].value.upper()} for {format_span(length)}"
+    instants = {_instant(one, own_zone)[0] for one in left_out}
+    stamps = [f"{from_micros(at):%Y%m%dT%H%M%SZ}" for at in sorted(instants) if at + length > since]
+    return f"rrule {head}{stamp} RRULE:{event.text('RRULE').upper()}{_without(stamps)} for {format_span(length)}"
 
 
-def _of_days(known: Mapping[str, _Property]) -> str:
+def _left_out(event: Event, changed: Sequence[Event]) -> list[Property]:
+    """The instances of a series that it has no window at: dates or times, as its DTSTART is. Raises InvalidInput."""
+    found = [Property(text, line.parameters) for line in event.left_out for text in line.value.split(",")]
+    for instance in changed:
+        replaced = instance.properties["RECURRENCE-ID"]
+        if "RANGE" in replaced.parameters:
+            raise InvalidInput(
+                "it is changed from one instance on", expected="changes of one instance each, or a series of its own"
+            )
+        found.append(replaced)
+    if any(_is_day(one) != _is_day(event.properties["DTSTART"]) for one in found):
+        raise InvalidInput("it is of days and leaves out times, or the other way round")
+    return found
+
+
+def _without(stamps: Sequence[str]) -> str:
+    if len(stamps) > MOST_LEFT_OUT:
+        raise InvalidInput(f"it leaves out {len(stamps)} instances", expected=f"at most {MOST_LEFT_OUT}")
+    return f" EXDATE:{','.join(stamps)}" if stamps else ""
+
+
+def _of_days(known: Mapping[str, Property], left_out: Sequence[Property], since: Micros) -> str:
     """An event of whole days: they are those of the calendar's zone."""
     first = _day(known["DTSTART"].value)
     if "DTEND" in known and not _is_day(known["DTEND"]):
@@ -199,12 +163,14 @@ def _of_days(known: Mapping[str, _Property]) -> str:
     if "RRULE" not in known:
         return str(first) if days == 1 else f"{first}..{last}"
     rule = known["RRULE"].value.upper()
-    if rule.strip(";") in ("FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=1"):
+    over = from_micros(since).date() - timedelta(days=days + 1)  # a day more, whatever the zone
+    stamps = [f"{day:%Y%m%d}" for day in sorted({_day(one.value) for one in left_out}) if day >= over]
+    if rule.strip(";") in ("FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=1") and not stamps:
         return f"{first:%m-%d}" if days == 1 else f"{first:%m-%d}..{last:%m-%d}"
-    return f"rrule DTSTART:{first:%Y%m%d} RRULE:{rule} for {days}d"
+    return f"rrule DTSTART:{first:%Y%m%d} RRULE:{rule}{_without(stamps)} for {days}d"
 
 
-def _is_day(one: _Property) -> bool:
+def _is_day(one: Property) -> bool:
     return _DATE.fullmatch(one.value) is not None
 
 
@@ -215,7 +181,7 @@ def _day(text: str) -> date:
         raise InvalidInput(f'"{text[:24]}" is not a date') from fault
 
 
-def _instant(one: _Property, zone: str) -> tuple[Micros, str]:
+def _instant(one: Property, zone: str) -> tuple[Micros, str]:
     """(instant, zone it was said in)."""
     match = _STAMP.fullmatch(one.value.upper())
     if match is None:
@@ -231,7 +197,7 @@ def _instant(one: _Property, zone: str) -> tuple[Micros, str]:
     return zone_named(own).first_reaching(wall // SECOND) * SECOND, own
 
 
-def _length(known: Mapping[str, _Property], start: Micros, zone: str) -> Micros:
+def _length(known: Mapping[str, Property], start: Micros, zone: str) -> Micros:
     if "DTEND" in known:
         length = _instant(known["DTEND"], zone)[0] - start
     elif "DURATION" in known:

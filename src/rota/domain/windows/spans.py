@@ -119,22 +119,23 @@ class SetWindows:
 
 @dataclass(frozen=True, slots=True)
 class RecurringWindows:
-    """A window of `length` at each instant of a timetable from `first` to `last`, both included."""
+    """A window of `length` at each instant of a timetable that is not one of `without`."""
 
     starts: Timetable
     length: Micros
-    first: Micros = -FOREVER
-    last: Micros = FOREVER
+    without: frozenset[Micros] = frozenset()
 
     def holding(self, at: Micros) -> Span | None:
-        start = self.starts.prev(min(at, self.last) + 1)
-        if start is None or start < self.first or start + self.length <= at:
-            return None
-        return Span(start, start + self.length)
+        start = self.starts.prev(at + 1)
+        while start is not None and start in self.without:
+            start = self.starts.prev(start)
+        return None if start is None or start + self.length <= at else Span(start, start + self.length)
 
     def next_start(self, after: Micros) -> Micros | None:
-        start = self.starts.next(max(after, self.first - 1))
-        return start if start is not None and start <= self.last else None
+        start = self.starts.next(after)
+        while start is not None and start in self.without:
+            start = self.starts.next(start)
+        return start
 
 
 def gathered(windows: Iterable[Windows]) -> tuple[Windows, ...]:

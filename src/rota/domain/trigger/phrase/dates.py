@@ -58,11 +58,16 @@ def accept_weekdays(cursor: Cursor) -> Weekdays | None:
         last = _weekday(cursor)
         assert last is not None  # it was seen
         chosen = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
-    while cursor.peek().text in WEEKDAYS or (following := _another(cursor, WEEKDAYS)):
-        cursor.place = cursor.place if cursor.peek().text in WEEKDAYS else following
+    while (following := _next_weekday(cursor)) is not None:
+        cursor.place = following
         is_plural |= cursor.peek().text in PLURAL_WEEKDAYS
         chosen.add(WEEKDAYS[cursor.take().text])
     return Weekdays(frozenset(chosen), is_plural, cursor.span_from(place))
+
+
+def _next_weekday(cursor: Cursor) -> int | None:
+    """Where the next of a list stands: `Mon, Wed and Fri`, `mon wed fri`."""
+    return cursor.place if cursor.peek().text in WEEKDAYS else _another(cursor, WEEKDAYS)
 
 
 def accept_workday(cursor: Cursor) -> bool:

@@ -1,19 +1,13 @@
-"""Timetables between a start and an end; and which release of the zone database is in use."""
+"""Timetables between a start and an end."""
 
 from __future__ import annotations
 
-import zoneinfo
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rota.domain.trigger.interval import NEVER
 from rota.domain.trigger.spec import IntervalTrigger, ManualTrigger, parse_cron
 from rota.domain.trigger.timetable import timetable_within
-from rota.domain.trigger.tzversion import tzdata_version
 
 EVERY_10 = IntervalTrigger(10, 3, "UTC")
 INSTANTS = range(-97, 200, 10)
@@ -43,30 +37,3 @@ def test_equal_bounds_share_a_timetable_and_none_are_none() -> None:
 
 def test_never_has_no_instants() -> None:
     assert (NEVER.next(0), NEVER.prev(0), NEVER.last_at_or_before(9, 0), NEVER.count(0, 9)) == (None, None, None, 0)
-
-
-@pytest.fixture
-def zone_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of zones that `zoneinfo` is told to use."""
-    (tmp_path / "Europe").mkdir()
-    (tmp_path / "Europe" / "London").write_bytes(b"TZif2")
-    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
-    tzdata_version.cache_clear()
-    yield tmp_path
-    tzdata_version.cache_clear()
-
-
-def test_the_systems_files_say_their_release(zone_files: Path) -> None:
-    (zone_files / "tzdata.zi").write_text("# version 2026b\n# This zic input file is in the public domain.\n")
-    assert tzdata_version() == "2026b"
-
-
-def test_files_that_do_not_say_are_known_by_their_day(zone_files: Path) -> None:
-    assert tzdata_version().startswith("files of 20")
-
-
-def test_without_system_files_it_is_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoneinfo, "TZPATH", ())
-    tzdata_version.cache_clear()
-    assert tzdata_version().startswith("package 20")
-    tzdata_version.cache_clear()
