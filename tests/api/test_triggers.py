@@ -263,3 +263,23 @@ async def test_each_trigger_is_told_in_words(rota: Rota) -> None:
         {"name": "main", "short": "0 2 * * *", "text": "Every day at 02:00"},
         {"name": "often", "short": "every 45m", "text": "Every 45 minutes"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("runs 24/7 and answers mail", "continuous"),
+        ("summarise the news every 2 hours", "interval"),
+        ("check my inbox every morning", "cron"),
+        ("monitor competitor prices", "interval"),
+        ("when a ticket comes in, sort it", "manual"),
+    ],
+)
+async def test_a_sentence_about_the_task_says_when(rota: Rota, sentence: str, kind: str) -> None:
+    job = await rota.a_job(triggers=[{"describe": sentence}])
+    assert job["triggers"][0]["kind"] == kind
+    assert job["readings"]
+
+
+async def test_what_a_sentence_denies_is_not_taken_for_a_schedule(rota: Rota) -> None:
+    assert list(await faults(rota, triggers=[{"describe": "do not run continuously"}])) == ["triggers[0].describe"]

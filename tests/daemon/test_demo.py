@@ -15,6 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.docs import console
+from tests.docs.pages import ROOT
+
 PATIENCE_SECONDS = 60  # what the issue promises a newcomer for the first run
 _TWO_RUNS_SECONDS = 45
 
@@ -91,6 +94,27 @@ def servers_folder(pid: int) -> Path:
     return Path(re.findall(r"-f (\S+)", " ".join(psutil.Process(pid).cmdline()))[0]).parent
 
 
+def in_the_readme() -> str:
+    """What `make run` prints, as the README's first screen has it."""
+    (block,) = re.findall(
+        r"^```text\n\$ make run\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    return str(block)
+
+
+def alike(said: str) -> list[str]:
+    """Its lines without what differs from run to run. Hosts may speak in any order."""
+    for pattern, replacement in (
+        (r"rota-demo-\w+", "rota-demo"),
+        (r"127\.0\.0\.\d+(:| port )\d+", "ADDRESS"),
+        (r"(sshd|kill) \d+", r"\1 N"),
+        (r"load \d.*", "load"),
+        (r"^  \S*rota (?=schedule|why|run|hosts)", "  rota "),
+    ):
+        said = re.sub(pattern, replacement, said, flags=re.MULTILINE)
+    return sorted(console.alike(said))
+
+
 @pytest.mark.timeout(150)
 def test_the_demo_runs_on_three_hosts_over_ssh_and_leaves_nothing_behind(demo: Demo) -> None:
     demo.until(r"report +manual +success +\S+ +3/3")
@@ -118,5 +142,6 @@ def test_a_host_of_the_demo_whose_sshd_is_killed_is_told_and_disturbs_no_other(d
     reason = demo.until(r"^ +web-2: (.*)")[1]
     assert "unreachable" in reason
     assert "connect_refused" in reason
+    assert alike(demo.said) == alike(in_the_readme())
     assert demo.end() == 0, demo.said
     assert belonging_to(folder) == []

@@ -19,7 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ _VARIES = (
     (r"\b(\d+[wdhms]|just now) ago\b|\bjust now\b", "AGE"),
     (r"\b(\d+[dhm] )*\d+(\.\d+)?(ms|s)\b", "DURATION"),
     (r"\b[0-9a-f]{12}\b", "DIGEST"),
+    (r"\b\d{4}[a-z] \((system|package tzdata)\)", "RELEASE"),
     (r"[─-]{3,}", ""),
     (r"[ \t]+", " "),
 )
@@ -132,6 +133,11 @@ class Terminal:
                 break
         return "".join(banner)
 
+    def prepare(self, todo: Sequence[Step]) -> None:
+        """Start the daemon where the page takes it for granted."""
+        if not any(step.command == "rota daemon" for step in todo):
+            self._start_daemon()
+
     def close(self) -> None:
         """End the daemon, and with it whatever still runs."""
         if self.daemon is not None:
@@ -151,11 +157,14 @@ def terminal(folder: Path) -> Iterator[Terminal]:
 
 def refreshed(page: str, at_terminal: Terminal) -> str:
     """`page` with what its commands print now, where that is not alike."""
-    for step in steps(page):
+    todo = list(steps(page))
+    at_terminal.prepare(todo)
+    for step in todo:
         printed = at_terminal.type(step)
         if step.command and alike(printed) != alike(step.promised):
             typed = "$ " + step.command.replace("\n", "\n> ") + "\n"
-            page = page.replace(typed + step.promised.strip("\n"), typed + printed, 1)
+            end = "" if step.promised.strip() else "\n"  # nothing was promised yet
+            page = page.replace(typed + step.promised.strip("\n"), typed + printed + end, 1)
     return page
 
 

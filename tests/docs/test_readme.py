@@ -29,8 +29,7 @@ def at_terminal() -> Iterator[Terminal]:
 @pytest.mark.parametrize("page", WITH_CONSOLE, ids=name_of)
 def test_a_pages_commands_print_what_the_page_says(page: Path, at_terminal: Terminal) -> None:
     todo = list(steps(page.read_text()))
-    if not any(step.command == "rota daemon" for step in todo):
-        at_terminal.type(Step(command="rota daemon"))
+    at_terminal.prepare(todo)
     for step in todo:
         printed = _typed(at_terminal, step)
         assert printed == alike(step.promised), f"$ {step.command}; if that is meant: {REFRESH} {name_of(page)}"
@@ -50,7 +49,7 @@ def _typed(at_terminal: Terminal, step: Step) -> list[str]:
 def test_the_readmes_first_screen_says_what_it_is_shows_it_and_installs_it() -> None:
     screen = (ROOT / "README.md").read_text().splitlines()[:60]
     assert screen[0] == "# Rota"
-    assert screen.index("```console") < screen.index("## Install")
+    assert screen.index("$ make run") < screen.index("## Install")
 
 
 def test_the_two_commands_a_newcomer_needs_are_in_the_readme_and_in_the_makefile() -> None:

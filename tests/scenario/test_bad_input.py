@@ -52,7 +52,7 @@ def test_what_is_only_missing_is_all_told_and_exits_4(served: Home) -> None:
         ("* * * *", "4 fields"),
         ("*/0 * * * *", "0"),
         ("0 0 * * mun", "mun"),
-        ("", "missing"),
+        ("", "is empty"),
     ],
 )
 def test_an_impossible_cron_is_refused_and_named(served: Home, cron: str, fault: str) -> None:

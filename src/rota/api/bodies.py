@@ -34,7 +34,10 @@ Variables = Annotated[dict[str, str], Field(max_length=1000)]
 
 
 class TriggerBody(Body):
-    """`when` or `rrule`, or a kind and its fields. `every`: "20s" for an interval, 2 for a calendar trigger."""
+    """`when`, `describe` or `rrule`, or a kind and its fields.
+
+    `every`: "20s" for an interval, 2 for a calendar trigger.
+    """
 
     kind: Literal["cron", "interval", "once", "calendar", "continuous", "on_start", "manual", "triggered"] | None = None
     name: Word | None = None
@@ -42,6 +45,7 @@ class TriggerBody(Body):
     type: Word | None = None  # with `value`: seed 3's form of a trigger
     value: Line | None = None
     when: Line | None = None
+    describe: Line | None = None
     rrule: Line | None = None
     expression: Line | None = None
     every: Word | int | None = None

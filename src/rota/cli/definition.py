@@ -39,6 +39,7 @@ _FLAGS = {
     "grace_seconds": "--grace",
     "run_timeout_seconds": "--run-timeout",
     "when": "--when",
+    "describe": "--describe",
     "rrule": "--rrule",
     "start_at": "--start-at",
     "end_at": "--end-at",
@@ -57,6 +58,7 @@ def definition_options(command: F) -> F:
             _rule("--every", "DURATION", "When: an interval, such as 20s, 15m, 1h30m."),
             _rule("--at", "TIME", 'When: once, at "2026-12-01 02:00", "17:30" or "+90s".'),
             _rule("--rrule", "RULE", 'When: an RFC 5545 rule, "FREQ=MONTHLY;BYDAY=2TU".'),
+            _rule("--describe", "SENTENCE", 'When, from a sentence about the task: "check my inbox every morning".'),
             click.option("--continuous", is_flag=True, help="When: again as soon as the last run has ended."),
             click.option("--on-start", is_flag=True, help="When: each time a daemon starts."),
             click.option("--manual", is_flag=True, help="When: only when somebody triggers it."),
@@ -105,6 +107,7 @@ class Definition(Spread, Held):
     every: tuple[str, ...]
     at: tuple[str, ...]
     rrule: tuple[str, ...]
+    describe: tuple[str, ...]
     continuous: bool
     on_start: bool
     manual: bool
@@ -133,6 +136,7 @@ class Definition(Spread, Held):
             "--every": self.every,
             "--at": self.at,
             "--rrule": self.rrule,
+            "--describe": self.describe,
             "--continuous": self.continuous,
             "--on-start": self.on_start,
             "--manual": self.manual,
@@ -160,6 +164,7 @@ class Definition(Spread, Held):
             ("every", self.every, {"kind": "interval"}),
             ("at", self.at, {"kind": "once"}),
             ("rrule", self.rrule, {}),
+            ("describe", self.describe, {}),
         ):
             found += [{**kind, field: text, "timezone": zone} for text in texts]
         found += [{"kind": "continuous"}] if self.continuous else []

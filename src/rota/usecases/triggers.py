@@ -40,7 +40,8 @@ _WORDS_FOR_CRON = ("@every", "@reboot")  # a crontab's words for what is another
 class TriggerDraft:
     """One trigger as it was asked for. None = not said.
 
-    `when` (a short form or English) and `rrule` each stand for all that follows them here. `every` is a length
+    `when` (a short form or English), `describe` (a sentence about the task that also says when) and `rrule` each stand
+    for all that follows them here. `every` is a length
     (`20s`) for an interval, and a number for a calendar trigger.
     """
 
@@ -50,6 +51,7 @@ class TriggerDraft:
     type: str | None = None  # with `value`: seed 3's form
     value: str | None = None
     when: str | None = None
+    describe: str | None = None
     rrule: str | None = None
     expression: str | None = None
     every: str | int | None = None
@@ -107,7 +109,7 @@ def read_triggers(
         old = known.get(name)
         zone = draft.timezone or timezone or (old.zone if isinstance(old, ZonedTrigger) else "UTC")
         try:
-            if draft.when is not None:
+            if draft.when is not None or draft.describe is not None:
                 rules, reading = _of_words(draft, zone, now=now, path=path)
                 readings.append(reading)
             elif draft.rrule is not None:
@@ -173,12 +175,22 @@ def passed_faults(triggers: Sequence[NamedTrigger], *, before: Sequence[NamedTri
 
 
 def _of_words(draft: TriggerDraft, zone: str, *, now: Micros, path: str) -> tuple[tuple[TriggerSpec, ...], str]:
-    _require_alone(draft, "when", path)
-    assert draft.when is not None
+    field, text = ("when", draft.when) if draft.when is not None else ("describe", draft.describe)
+    assert text is not None
+    _require_alone(draft, field, path)
     try:
-        return read_words(draft.when, now=now, zone=parse_zone(zone))
+        read = read_words if field == "when" else _read_task
+        return read(text, now=now, zone=parse_zone(zone))
     except InvalidInput as error:
-        raise InvalidInput.of(error.as_faults(f"{path}when")) from error
+        raise InvalidInput.of(error.as_faults(f"{path}{field}")) from error
+
+
+def _read_task(text: str, *, now: Micros, zone: str) -> tuple[tuple[TriggerSpec, ...], str]:
+    """What a sentence about the task says of when (seed 3, Schedule Inference). Raises InvalidInput."""
+    from rota.domain.trigger.phrase import read_description
+
+    reading = read_description(text, zone, now=now)
+    return reading.triggers, reading.reading
 
 
 def _of_rrule(draft: TriggerDraft, zone: str, *, now: Micros, alone: bool, path: str) -> Recurrence:
@@ -204,8 +216,8 @@ def _in_rrule(fault: FieldError, path: str) -> FieldError:
 
 
 def _require_alone(draft: TriggerDraft, field: str, path: str) -> None:
-    beside = [name for name in (*_AS_THEY_ARE, "kind", "type", "value", "every", "at", "when", "rrule", "seed")
-              if name != field and getattr(draft, name) is not None]  # fmt: skip
+    others = (*_AS_THEY_ARE, "kind", "type", "value", "every", "at", "when", "describe", "rrule", "seed")
+    beside = [name for name in others if name != field and getattr(draft, name) is not None]
     if beside:
         message = f"is given together with {', '.join(beside)}"
         raise InvalidInput.of([FieldError(field=f"{path}{field}", message=message, expected=f"{field} alone")])

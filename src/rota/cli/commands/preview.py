@@ -152,8 +152,7 @@ def _moment(moment: Upcoming) -> str:
 
 
 def _today(session: Session, zone: str) -> str:
-    from zoneinfo import ZoneInfo
-
     from rota.domain.instant import from_micros
+    from rota.domain.trigger.tzversion import zone_info
 
-    return f"{from_micros(session.now()).astimezone(ZoneInfo(zone)):%Y-%m-%d}"
+    return f"{from_micros(session.now()).astimezone(zone_info(zone)):%Y-%m-%d}"
