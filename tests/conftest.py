@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import zoneinfo
 
 from rota.domain.trigger.tzversion import zone_data
 
 
 def pytest_configure() -> None:
+    _read_the_same_zones()
+    _heed_signals()
+
+
+def _read_the_same_zones() -> None:
     """Let `zoneinfo`, which tests and oracles ask, read the same release of the zone database that Rota uses."""
     folder = zone_data().folder
     if folder is not None:
         zoneinfo.reset_tzpath(to=[str(folder)])
+
+
+def _heed_signals() -> None:
+    """Started in the background or by nohup, signals are ignored, and would be in all that the tests start.
+
+    A handler of ours is set back to the default in a child (execve(2)); what is ignored stays ignored there.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
