@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rota.cli.fanout import FAN_OUT_FLAGS, Spread, fan_out_options
+from rota.cli.flags import renamed
 from rota.cli.held import HELD_FLAGS, Held, held_options
 from rota.cli.options import Faults, dry_run, one_of, variables_option
-from rota.domain.errors import FieldError, InvalidInput, NotFound
+from rota.domain.errors import FieldError
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
@@ -210,13 +211,7 @@ def _whole(option: str, text: str | None, faults: Faults) -> int | None:
 
 def in_flags(request: Callable[[], T]) -> T:
     """Do `request`; where the server finds faults in fields, name them as they were typed."""
-    try:
-        return request()
-    except (InvalidInput, NotFound) as error:
-        if not error.errors:
-            raise
-        faults = [_in_flag(fault) for fault in error.errors]
-        raise type(error)(error.happened, errors=faults, expected=error.expected, hint=error.hint) from error
+    return renamed(request, _in_flag)
 
 
 def _in_flag(fault: FieldError) -> FieldError:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from rota.domain.errors import FieldError, InvalidInput, NotFound
+from rota.cli.flags import renamed
+from rota.domain.errors import FieldError
 
 T = TypeVar("T")
 
@@ -24,13 +25,7 @@ _FLAGS = {
 
 def in_flags(request: Callable[[], T]) -> T:
     """Do `request`; where the server finds faults in fields, name them as they were typed."""
-    try:
-        return request()
-    except (InvalidInput, NotFound) as error:
-        if not error.errors:
-            raise
-        faults = [_in_flag(fault) for fault in error.errors]
-        raise type(error)(error.happened, errors=faults, expected=error.expected, hint=error.hint) from error
+    return renamed(request, _in_flag)
 
 
 def _in_flag(fault: FieldError) -> FieldError:
