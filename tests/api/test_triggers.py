@@ -42,6 +42,14 @@ EVERY_KIND: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "cron", "value": "0 9 * * 1-5"}, {"kind": "cron", "expression": "0 9 * * 1-5", "timezone": "UTC"}),
     ({"type": "continuous", "value": None}, {"kind": "continuous", "gap_seconds": 1, "backoff_seconds": 300}),
     ({"type": "trigger", "value": "on_demand"}, {"kind": "manual"}),
+    ({"type": "every_15_minutes", "start": "2026-03-04T12:07"},
+     {"kind": "interval", "every_seconds": 900, "anchor": "2026-03-04T12:07:00Z", "timezone": "UTC"}),
+    ({"type": "once", "start": "2026-12-01T10:00", "timezone": "Asia/Tokyo"},
+     {"kind": "once", "at": "2026-12-01T01:00:00Z", "timezone": "Asia/Tokyo"}),
+    ({"type": "immediately"}, {"kind": "once", "at": "2026-03-04T12:00:01Z", "timezone": "UTC"}),
+    ({"type": "monthly", "start": "2026-01-31T09:15"},
+     {"kind": "calendar", "every": 1, "unit": "month", "times": ["09:15"], "month_days": [31], "overflow": "last_day",
+      "timezone": "UTC"}),
     ({"when": "every 45m"},
      {"kind": "interval", "every_seconds": 2700, "anchor": "2026-03-04T00:00:00Z", "timezone": "UTC"}),
     ({"when": "@reboot"}, {"kind": "on_start"}),
@@ -116,6 +124,13 @@ async def test_words_are_shown_as_they_were_read(rota: Rota) -> None:
         ({"every": 5}, "triggers[0].every"),
         ({"type": "interval"}, "triggers[0].type"),
         ({"type": "sometimes", "value": "1h"}, "triggers[0].type"),
+        ({"type": "dayly"}, "triggers[0].type"),
+        ({"type": "daily", "start": "soon"}, "triggers[0].start"),
+        ({"type": "daily", "timezone": "Nowhere"}, "triggers[0].timezone"),
+        ({"type": "daily", "expression": "0 2 * * *"}, "triggers[0].type"),
+        ({"type": "interval", "value": "1h", "start": "2026-12-01T10:00"}, "triggers[0].start"),
+        ({"expression": "0 2 * * *", "start": "2026-12-01T10:00"}, "triggers[0].start"),
+        ({"type": "once", "start": "2026-03-04T11:00"}, "triggers[0].at"),
         ({"every": "0s"}, "triggers[0].every"),
         ({"at": "25:00"}, "triggers[0].at"),
         ({"at": "2026-03-04 11:00"}, "triggers[0].at"),
@@ -128,6 +143,26 @@ async def test_a_faulty_trigger_is_told_by_field(rota: Rota, trigger: dict[str, 
 async def test_a_fault_of_a_rule_names_its_part(rota: Rota) -> None:
     found = await faults(rota, triggers=[{"rrule": "FREQ=YEARLY;BYWEEKNO=2"}])
     assert found["triggers[0].rrule"].startswith("BYWEEKNO has no exact counterpart")
+
+
+async def test_a_type_with_a_start_to_come_does_not_begin_before_it(rota: Rota) -> None:
+    job = await rota.a_job(triggers=[{"type": "daily", "start": "2026-03-10T09:15"}])
+    assert job["start_at"] == "2026-03-10T09:15:00Z"
+    assert [run["at"][:16] for run in job["next_runs"][:2]] == ["2026-03-10T09:15", "2026-03-11T09:15"]
+
+
+async def test_a_start_of_its_own_beside_other_triggers_is_refused(rota: Rota) -> None:
+    found = await faults(rota, triggers=[{"type": "daily", "start": "2026-03-10T09:15"}, {"kind": "on_start"}])
+    assert list(found) == ["triggers[0].start"]
+
+
+async def test_what_a_recurrence_rule_can_say_is_shown_as_one(rota: Rota) -> None:
+    job = await rota.a_job(
+        triggers=[{"unit": "month", "times": ["9:00"], "nth": ["2 tue"]}, {"name": "night", "expression": "0 2 * * *"}]
+    )
+    main, night = job["triggers_in_words"]
+    assert main["rrule"] == "DTSTART:19700113T090000Z\nRRULE:FREQ=MONTHLY;BYDAY=2TU;BYHOUR=9;BYMINUTE=0"
+    assert "rrule" not in night
 
 
 async def test_english_may_mean_several_triggers(rota: Rota) -> None:
@@ -261,7 +296,12 @@ async def test_each_trigger_is_told_in_words(rota: Rota) -> None:
     job = await rota.a_job(triggers=[{"expression": "0 2 * * *"}, {"every": "45m", "name": "often"}])
     assert job["triggers_in_words"] == [
         {"name": "main", "short": "0 2 * * *", "text": "Every day at 02:00"},
-        {"name": "often", "short": "every 45m", "text": "Every 45 minutes"},
+        {
+            "name": "often",
+            "short": "every 45m",
+            "text": "Every 45 minutes",
+            "rrule": "DTSTART:20260304T000000Z\nRRULE:FREQ=MINUTELY;INTERVAL=45",
+        },
     ]
 
 

@@ -42,8 +42,9 @@ class TriggerBody(Body):
     kind: Literal["cron", "interval", "once", "calendar", "continuous", "on_start", "manual", "triggered"] | None = None
     name: Word | None = None
     timezone: Word | None = None
-    type: Word | None = None  # with `value`: seed 3's form of a trigger
+    type: Word | None = None  # with `value`: seed 3's form of a trigger; with `start`: seed 2's
     value: Line | None = None
+    start: Word | None = None
     when: Line | None = None
     describe: Line | None = None
     rrule: Line | None = None

@@ -57,6 +57,9 @@ def _what(job: Job, *, wide: bool) -> Iterator[Row]:
 
 def _triggers(job: Job, *, wide: bool) -> Iterator[Row]:
     yield trigger_line(job)
+    rules = [words["rrule"] for words in job.get("triggers_in_words", []) if "rrule" in words]
+    if wide and rules:
+        yield "Recurrence", "\n".join(rules)
     zones = {trigger["timezone"] for trigger in job["triggers"] if "timezone" in trigger}
     zone = min(zones, default="UTC")
     if len(zones) < 2 and (wide or zone not in _UTC):  # of several, each is told with its trigger

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rota.actions.registry import KINDS
 from rota.domain.calendars import NO_RULES, Pause, Rules
-from rota.domain.errors import FieldError
+from rota.domain.errors import FieldError, InvalidInput
 from rota.domain.fanout import PLAIN
 from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import SECOND, Micros, format_rfc3339, format_span, from_micros
@@ -28,6 +28,7 @@ from rota.domain.step import Json
 from rota.domain.step import Step as PlanStep
 from rota.domain.trigger.caution import clock_change_note
 from rota.domain.trigger.explain import describe
+from rota.domain.trigger.rrule_text import write_rrule
 from rota.domain.trigger.spec import TriggerSpec, ZonedTrigger, from_dict, short_form
 from rota.domain.trigger.timetable import timetable_within
 from rota.domain.trigger.tzversion import zone_info
@@ -84,7 +85,8 @@ def job(row: JobRow, spec: JobSpec, standing: Standing, *, now: Micros, left: in
     whole = job_in_list(row)
     whole["vars"] = dict(spec.variables)
     whole["steps"] = list(map(step, spec.steps))
-    whole["triggers_in_words"] = _said(row.spec_text).triggers_in_words
+    words = _said(row.spec_text).triggers_in_words
+    whole["triggers_in_words"] = [{**said, **recurrence(spec, said["name"])} for said in words]
     named = {use.name for use in spec.calendars}
     outside = [one for one in standing.rules.bindings if one.calendar.name and one.calendar.name not in named]
     whole["attached_calendars"] = [f"{one.calendar.name}:{one.on_hit}" for one in outside]
@@ -96,6 +98,15 @@ def job(row: JobRow, spec: JobSpec, standing: Standing, *, now: Micros, left: in
     if row.enabled and not whole["next_runs"] and (why := no_next(spec, left, now)):
         whole["no_next"] = why
     return whole
+
+
+def recurrence(spec: JobSpec, name: str) -> shapes.Recurrence:
+    """A trigger within the job's start and end as RFC 5545 says it, where that has exact words for it."""
+    rule = next(named.rule for named in spec.triggers if named.name == name)
+    try:
+        return {"rrule": write_rrule(rule, start_at=spec.start_at, end_at=spec.end_at)}
+    except InvalidInput:
+        return {}
 
 
 def no_next(spec: JobSpec, left: int | None, now: Micros) -> str | None:

@@ -69,7 +69,13 @@ class Trigger(TypedDict):
     backoff_seconds: NotRequired[float]
 
 
-class TriggerInWords(TypedDict):
+class Recurrence(TypedDict):
+    """`DTSTART…` and `RRULE…`, a line each: what RFC 5545 has exact words for."""
+
+    rrule: NotRequired[str]
+
+
+class TriggerInWords(Recurrence):
     """`short` as a list shows it (`0 2 * * *`), `text` in English (`Every day at 02:00`)."""
 
     name: str

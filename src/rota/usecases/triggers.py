@@ -10,6 +10,7 @@ from rota.domain.instant import SECOND, Micros, format_rfc3339, from_micros, par
 from rota.domain.job import NamedTrigger
 from rota.domain.trigger.explain import describe
 from rota.domain.trigger.rrule import Recurrence, read_rrule
+from rota.domain.trigger.schedule_types import SCHEDULE_TYPES
 from rota.domain.trigger.spec import (
     CalendarTrigger,
     CronTrigger,
@@ -22,6 +23,7 @@ from rota.domain.trigger.spec import (
 )
 from rota.domain.trigger.timetable import timetable
 from rota.domain.trigger.when import find_when, read_moment
+from rota.usecases.trigger_forms import is_schedule_type, of_schedule_type, with_kind
 
 DEFAULT_NAME = "main"
 MOST_TRIGGERS = 50
@@ -41,15 +43,15 @@ class TriggerDraft:
     """One trigger as it was asked for. None = not said.
 
     `when` (a short form or English), `describe` (a sentence about the task that also says when) and `rrule` each stand
-    for all that follows them here. `every` is a length
-    (`20s`) for an interval, and a number for a calendar trigger.
+    for all that follows them here. `every` is a length (`20s`) for an interval, and a number for a calendar trigger.
     """
 
     kind: str | None = None
     name: str | None = None
     timezone: str | None = None
-    type: str | None = None  # with `value`: seed 3's form
+    type: str | None = None  # with `value`: seed 3's form; with `start`: seed 2's
     value: str | None = None
+    start: str | None = None
     when: str | None = None
     describe: str | None = None
     rrule: str | None = None
@@ -112,8 +114,9 @@ def read_triggers(
             if draft.when is not None or draft.describe is not None:
                 rules, reading = _of_words(draft, zone, now=now, path=path)
                 readings.append(reading)
-            elif draft.rrule is not None:
-                recurrence = _of_rrule(draft, zone, now=now, alone=len(drafts) == 1, path=path)
+            elif draft.rrule is not None or is_schedule_type(draft):
+                read = _of_rrule if draft.rrule is not None else _of_schedule_type
+                recurrence = _bounded(read(draft, zone, now=now, path=path), draft, now, len(drafts) == 1, path)
                 rules, start_at, end_at = (recurrence.trigger,), recurrence.start_at, recurrence.end_at
             else:
                 rules = (_of_fields(draft, old, zone, now=now, begin=begin, seed=seed, path=path),)
@@ -193,19 +196,28 @@ def _read_task(text: str, *, now: Micros, zone: str) -> tuple[tuple[TriggerSpec,
     return reading.triggers, reading.reading
 
 
-def _of_rrule(draft: TriggerDraft, zone: str, *, now: Micros, alone: bool, path: str) -> Recurrence:
-    """A beginning that is over already says nothing."""
+def _of_rrule(draft: TriggerDraft, zone: str, *, now: Micros, path: str) -> Recurrence:
     _require_alone(draft, "rrule", path)
     assert draft.rrule is not None
     try:
-        found = read_rrule(draft.rrule, now=now, zone=zone)
+        return read_rrule(draft.rrule, now=now, zone=zone)
     except InvalidInput as error:
         raise InvalidInput.of(_in_rrule(fault, path) for fault in error.as_faults()) from error
+
+
+def _of_schedule_type(draft: TriggerDraft, zone: str, *, now: Micros, path: str) -> Recurrence:
+    _require_alone(draft, "type", path, beside=("start",))
+    return of_schedule_type(draft, zone, now=now, path=path)
+
+
+def _bounded(found: Recurrence, draft: TriggerDraft, now: Micros, alone: bool, path: str) -> Recurrence:
+    """A beginning that is over already says nothing; one to come, and an end, hold for the whole job."""
     start_at = found.start_at if found.start_at is not None and found.start_at > now else None
     if not alone and (start_at is not None or found.end_at is not None):
+        field = "start" if draft.rrule is None else "rrule"
         message = "begins or ends at a time of its own, beside other triggers"
         expected = "start_at and end_at of the job, which hold for all its triggers"
-        raise InvalidInput.of([FieldError(field=f"{path}rrule", message=message, expected=expected)])
+        raise InvalidInput.of([FieldError(field=f"{path}{field}", message=message, expected=expected)])
     return replace(found, start_at=start_at)
 
 
@@ -215,11 +227,12 @@ def _in_rrule(fault: FieldError, path: str) -> FieldError:
     return replace(fault, field=f"{path}rrule", message=f"{part} {fault.message}".strip())
 
 
-def _require_alone(draft: TriggerDraft, field: str, path: str) -> None:
-    others = (*_AS_THEY_ARE, "kind", "type", "value", "every", "at", "when", "describe", "rrule", "seed")
-    beside = [name for name in others if name != field and getattr(draft, name) is not None]
-    if beside:
-        message = f"is given together with {', '.join(beside)}"
+def _require_alone(draft: TriggerDraft, field: str, path: str, *, beside: Sequence[str] = ()) -> None:
+    """Nothing but `field`, a name, a zone and what may stand `beside` it."""
+    others = (*_AS_THEY_ARE, "kind", "type", "value", "start", "every", "at", "when", "describe", "rrule", "seed")
+    wrong = [name for name in others if name not in {field, *beside} and getattr(draft, name) is not None]
+    if wrong:
+        message = f"is given together with {', '.join(wrong)}"
         raise InvalidInput.of([FieldError(field=f"{path}{field}", message=message, expected=f"{field} alone")])
 
 
@@ -233,8 +246,11 @@ def _of_fields(
     seed: str,
     path: str,
 ) -> TriggerSpec:
+    if draft.start is not None:
+        message, expected = "belongs to a type that begins at a time", " ".join(SCHEDULE_TYPES)
+        raise InvalidInput.of([FieldError(field=f"{path}start", message=message, expected=expected)])
     if draft.type is not None:
-        draft = _typed(draft, path)
+        draft = with_kind(draft, path)
     if draft.expression is not None and draft.expression.strip().lower().startswith(_WORDS_FOR_CRON):
         rule = find_when(draft.expression, now=now, zone=zone)
         if rule is not None:
@@ -264,24 +280,6 @@ def _of_fields(
     if faults:
         raise InvalidInput.of(faults)
     return rule
-
-
-def _typed(draft: TriggerDraft, path: str) -> TriggerDraft:
-    """Seed 3's form: `{"type": "interval", "value": "1h"}`."""
-    said = replace(draft, type=None, value=None)
-    match draft.type, draft.value:
-        case "interval", str(value):
-            return replace(said, kind="interval", every=value)
-        case "cron", str(value):
-            return replace(said, kind="cron", expression=value)
-        case "continuous", None:
-            return replace(said, kind="continuous")
-        case "trigger", None | "on_demand":
-            return replace(said, kind="manual")
-        case _:
-            message = f"{draft.type} with {draft.value!r} is no trigger"
-            expected = "interval with a length, cron with an expression, continuous, or trigger with on_demand"
-            raise InvalidInput.of([FieldError(field=f"{path}type", message=message, expected=expected)])
 
 
 def _kind_of(draft: TriggerDraft) -> str | None:

@@ -23,7 +23,6 @@ from rota.domain.trigger.kinds import ManualTrigger, OnceTrigger, OnStartTrigger
 from rota.domain.trigger.spec import parse_continuous, parse_cron, parse_interval, parse_once, parse_zone
 from rota.domain.trigger.zones import zone_named
 
-FORMS = '"+90s", "in 5m", "at 17:30", "at 2026-12-01T10:00", "every 45m", "0 2 * * *", "manual", or plain English'
 _DAY_SECONDS = DAY // SECOND
 
 _LENGTH = r"(?:[0-9]+[a-z]+)+"
@@ -40,16 +39,11 @@ _ON_START = frozenset({"@reboot", "on-start", "on start", "on_start"})
 _MANUAL = frozenset({"manual", "triggered"})
 
 
-def read_when(text: str, *, now: Micros, zone: str) -> TriggerSpec:
-    """Return the trigger that a short form means. Raises InvalidInput for a faulty one, and for anything else."""
-    found = find_when(text, now=now, zone=zone)
-    if found is None:
-        raise InvalidInput(f'"{_brief(text)}" does not say when', expected=FORMS, hint="see docs/triggers.md")
-    return found
-
-
 def find_when(text: str, *, now: Micros, zone: str) -> TriggerSpec | None:
-    """Like `read_when`, but None for what is no short form at all. Wall-clock times are those of `zone`."""
+    """Return the trigger that a short form means, None for what is no short form at all.
+
+    Wall-clock times are those of `zone`. Raises InvalidInput for a faulty form.
+    """
     exact = " ".join(text.split())
     words = exact.lower()
     if words in _MANUAL:
