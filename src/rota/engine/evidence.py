@@ -61,9 +61,9 @@ class Evidence:
 
     async def _ask_host(self, questions: list[Question]) -> None:
         for question in questions:
-            host = await self._hosts.of(question.host, question.host_version_id)
+            frozen = await self._hosts.of(question.host, question.host_version_id)
             connector = self._connectors[question.connector]
-            text = await connector.evidence(host, token_of(question.attempt_id))
+            text = await connector.evidence(frozen.host, token_of(question.attempt_id))
             if text is None:  # not to be reached, as yet
                 _, waited = self._waits.get(question.host, (0.0, LOOK_SECONDS / 2))
                 wait = min(waited * 2, LONGEST_SECONDS)

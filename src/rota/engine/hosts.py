@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rota.domain.inventory import Host
 from rota.domain.step import Json, OsName
@@ -14,24 +15,33 @@ _OS: dict[str, OsName] = {"linux": "linux", "darwin": "macos", "win32": "windows
 _HERE = _OS.get(sys.platform)
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A host as a run froze it. `facts`: what templates may know of it; how one logs in is none of their business."""
+
+    host: Host
+    facts: Mapping[str, Json]
+
+
 class Hosts:
     """Hosts by the version that a run froze: immutable, so kept once read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[int, Host] = {}
+        self._known: dict[tuple[str, int | None], Frozen] = {}
 
-    async def of(self, name: str, version_id: int | None) -> Host:
+    async def of(self, name: str, version_id: int | None) -> Frozen:
         """The host at that version; this machine where there is none (`@controller`, `local`)."""
-        if version_id is None:
-            return Host(name=name, os=_HERE)
-        if version_id not in self._known:
-            self._known[version_id] = await self._store.read(lambda tx: _host(tx, name, version_id))
-        return self._known[version_id]
+        known = self._known.get((name, version_id))
+        if known is None:
+            host = Host(name=name, os=_HERE)
+            if version_id is not None:
+                host = await self._store.read(lambda tx: _host(tx, name, version_id))
+            known = self._known[name, version_id] = Frozen(host, _facts_of(host))
+        return known
 
 
-def facts_of(host: Host) -> Mapping[str, Json]:
-    """What templates may know of a host. How one logs in is none of their business."""
+def _facts_of(host: Host) -> Mapping[str, Json]:
     return {
         "name": host.name, "address": host.address, "os": host.os, "site": host.site,
         "tags": dict(host.tags), "vars": dict(host.vars),

@@ -11,12 +11,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rota.actions.commands import leftovers
 from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now, ready_now
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import RotaError
-from rota.domain.instant import SECOND, format_rfc3339
+from rota.domain.instant import SECOND, Micros, format_rfc3339
 from rota.domain.inventory import Host
 from rota.domain.job import DEFAULT_STEP_TIMEOUT_SECONDS
 from rota.domain.plan import Plan
@@ -24,7 +25,7 @@ from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import AttemptState
 from rota.domain.step import Command, Exit, Json, Order, Step, StepContext, StepResult
 from rota.engine.events import RunEvents
-from rota.engine.hosts import Hosts, facts_of
+from rota.engine.hosts import Hosts
 from rota.engine.output import OutputPump
 from rota.engine.plans import KEPT as PLANS_KEPT
 from rota.engine.plans import Plans
@@ -210,10 +211,8 @@ class Worker:
     ) -> AttemptEnd:
         work = held.work
         started_at = self._clock.now()
-        host = await self._hosts.of(work.host, work.host_version_id)
-        context = StepContext(
-            variables=plan.variables, registered=registered, host=facts_of(host), run=_run_facts(work)
-        )
+        frozen = await self._hosts.of(work.host, work.host_version_id)
+        context = StepContext(variables=plan.variables, registered=registered, host=frozen.facts, run=_run_facts(work))
         exit_: Exit | None = None
         result: StepResult | Skip
         try:
@@ -223,7 +222,7 @@ class Worker:
             if held.cancel is not None and not follow:
                 exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
             else:
-                exit_, result = await self._carry_out(held, host, step, prepared, follow=follow)
+                exit_, result = await self._carry_out(held, frozen.host, step, prepared, follow=follow)
         except RotaError as error:
             result = StepResult(ok=False, message=str(error))
         finished_at = self._clock.now()
@@ -377,9 +376,14 @@ def _ignore(_total: int) -> None:
 
 def _run_facts(work: Assignment) -> dict[str, Json]:
     return {
-        "id": f"run_{work.run_public}", "job": work.title, "due_at": format_rfc3339(work.due_at),
+        "id": f"run_{work.run_public}", "job": work.title, "due_at": _due_text(work.due_at),
         "trigger": work.kind, "attempt": work.number, "token": token_of(work.attempt_id),
     }  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _due_text(at: Micros) -> str:
+    return format_rfc3339(at)  # a herd is due at one instant
 
 
 def _instant_result(plan: Plan) -> StepResult | None:
