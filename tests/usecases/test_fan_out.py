@@ -265,3 +265,12 @@ async def test_a_disabled_host_is_not_picked_and_one_disabled_later_still_runs(r
     await start(rota)
     await rota.api.patch("/hosts/web2", {"disabled": True})
     assert [*await claimed(rota)] == ["web2"]
+
+
+async def test_why_names_the_hosts_of_one_trouble_in_one_line_as_people_count(rota: Rota) -> None:
+    await add_hosts(rota, "web10", "web2", "web9", "db1")
+    run = await start(rota)
+    for host, work in (await claimed(rota)).items():
+        await end(rota, work, TargetState.FAILED if host.startswith("web") else TargetState.SUCCEEDED)
+    said = (await rota.api.get(f"/why/{run['id']}")).json
+    assert "web2, web9, web10: failed" in said["lines"]

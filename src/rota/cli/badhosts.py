@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rota.cli.words import status_word
+from rota.domain.ids import in_order
 
 if TYPE_CHECKING:
     from rota.usecases.shapes import Target
@@ -38,17 +39,10 @@ def told(targets: Iterable[Target], *, width: int) -> Iterator[str]:
             yield f"  {group[0]['host']}: {_what(group[0])}"
             continue
         yield f"  {len(group)} hosts: {_what(group[0], one_of_many=True)}"
-        names = ", ".join(sorted((target["host"] for target in group), key=natural))
+        names = ", ".join(in_order(target["host"] for target in group))
         yield from _few(textwrap.wrap(names, width - 6, break_on_hyphens=False), len(group))
     if left := sum(len(group) for group in largest_first[_TROUBLES_TOLD:]):
         yield f"  and {left} more hosts with {len(groups) - _TROUBLES_TOLD} other troubles"
-
-
-def natural(name: str) -> list[tuple[bool, int, str]]:
-    """A sort key under which web-2 comes before web-10."""
-    return [
-        (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"([0-9]+)", name) if part
-    ]
 
 
 def _trouble(target: Target) -> tuple[str, ...]:

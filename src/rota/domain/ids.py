@@ -1,4 +1,4 @@
-"""Public ids: a kind prefix and 16 hex digits; people type any unique prefix of at least 4 of them.
+"""Names and public ids: a kind prefix and 16 hex digits; people type any unique prefix of at least 4 of them.
 
 Source: DESIGN §2 Identity. Inside, rows have 64-bit integers; storage keeps the 16 hex digits without the prefix.
 """
@@ -6,6 +6,7 @@ Source: DESIGN §2 Identity. Inside, rows have 64-bit integers; storage keeps th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from rota.domain.errors import FieldError
@@ -13,6 +14,7 @@ from rota.domain.errors import FieldError
 SHOWN = 8  # hex digits shown to people
 _ID_LIKE = re.compile(r"(?:(?:sched|run|host|play|tgt|att|cal|pause)_)?[0-9a-f]{4,16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
+_DIGITS = re.compile(r"([0-9]+)")
 MAX_NAME = 100
 # The group's own words, so that `schedule pause` never means a job of that name (parity C15).
 RESERVED = frozenset({"list", "pause", "resume", "delete", "show", "create", "update", "all"})
@@ -76,3 +78,12 @@ def name_faults(name: str, *, field: str = "name", what: str = "job") -> list[Fi
             FieldError(field=field, message=f"{name!r} is a word of the command line", expected="another name")
         )
     return faults
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names as people count: web-2 before web-10."""
+    return sorted(names, key=_as_counted)
+
+
+def _as_counted(name: str) -> list[tuple[bool, int, str]]:
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in _DIGITS.split(name) if part]

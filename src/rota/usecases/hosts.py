@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import Conflict
-from rota.domain.ids import Kind, public
+from rota.domain.ids import Kind, in_order, public
 from rota.domain.inventory import ELSEWHERE, LOCAL, Host
 from rota.domain.selector import parse, require_known
 from rota.ports import Tx
@@ -24,8 +24,8 @@ async def list_all(ctx: Context, principal: Principal) -> shapes.Hosts:
     """All hosts by name, the built-in one among them."""
     authorize(principal, Verb.READ, "hosts")
     rows = (await ctx.store.read(inventory.load)).rows
-    hosts = [*map(resources.host, rows), resources.local_host(alone=not rows)]
-    return {"items": sorted(hosts, key=lambda host: host["name"]), "next": None}
+    hosts = {row.host.name: resources.host(row) for row in rows} | {LOCAL: resources.local_host(alone=not rows)}
+    return {"items": [hosts[name] for name in in_order(hosts)], "next": None}
 
 
 async def show(ctx: Context, principal: Principal, name: str) -> shapes.Host:

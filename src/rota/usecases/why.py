@@ -36,7 +36,7 @@ _ENDED = {
     RunState.SKIPPED: "was never started",
     RunState.EXPIRED: "was never started",
 }
-_MOST_HOSTS = 20
+_MOST_TROUBLES, _MOST_HOSTS = 20, 12  # told, and named for each
 
 
 class _Answer(NamedTuple):
@@ -211,13 +211,23 @@ def _dates(row: RunRow) -> Iterator[str]:
 
 
 def _bad_targets(targets: list[TargetRow]) -> Iterator[str]:
-    bad = [target for target in targets if target.state not in {"queued", "running", "succeeded"}]
-    for target in bad[:_MOST_HOSTS]:
+    """A line for each trouble, the commonest first, with the hosts that had it."""
+    troubles: dict[str, list[str]] = {}
+    for target in targets:
+        if target.state in {"queued", "running", "succeeded"}:
+            continue
         explained = _explained(target.reason)
-        said = "; ".join(filter(None, [explained, target.message if target.message != explained else None]))
-        yield f"{target.host}: {target.state}" + (f" ({said})" if said else "")
-    if len(bad) > _MOST_HOSTS:
-        yield f"and {len(bad) - _MOST_HOSTS} hosts more"
+        message = (target.message or "").replace(target.host, "the host")
+        if explained and (target.state == "unreachable" or message == explained):
+            message = ""  # the reason tells all; addresses and keys differ
+        said = "; ".join(filter(None, [explained, message]))
+        troubles.setdefault(f"{target.state} ({said})" if said else target.state, []).append(target.host)
+    largest_first = sorted(troubles.items(), key=lambda trouble: -len(trouble[1]))
+    for said, hosts in largest_first[:_MOST_TROUBLES]:
+        more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
+        yield f"{', '.join(hosts[:_MOST_HOSTS])}{more}: {said}"
+    if left := sum(len(hosts) for _, hosts in largest_first[_MOST_TROUBLES:]):
+        yield f"and {left} hosts with {len(troubles) - _MOST_TROUBLES} other troubles"
 
 
 # jobs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rota.domain.ids import MAX_NAME, RESERVED, Kind, digits_of, name_faults, public
+from rota.domain.ids import MAX_NAME, RESERVED, Kind, digits_of, in_order, name_faults, public
 
 DIGITS = st.text("0123456789abcdef", min_size=4, max_size=16)
 
@@ -72,3 +72,7 @@ def test_words_of_the_command_line_are_no_names(word: str) -> None:
 
 def test_every_fault_of_a_name_is_told_at_once() -> None:
     assert len(name_faults(" " * (MAX_NAME + 1))) == 2
+
+
+def test_names_are_ordered_as_people_count() -> None:
+    assert in_order(["web-10", "web-2", "db", "web-2a", "10", "9"]) == ["9", "10", "db", "web-2", "web-2a", "web-10"]

@@ -35,8 +35,6 @@ def ping(session: Session, selector: str) -> int:
         names = picked(client, typed_selector(selector))
         for name, answer in ask(names, client.ping_host):
             pings[name] = _failed(name, answer) if isinstance(answer, RotaError) else answer
-            if session.is_for_people and len(names) > 1:
-                say(f"{name}: {_result(pings[name])}")
     items = [pings[name] for name in names]
     emit(session, {"items": items}, people=lambda: out(_table(session, items)), name="host")
     good = sum(ping["ok"] for ping in items)

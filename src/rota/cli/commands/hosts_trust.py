@@ -50,10 +50,14 @@ def trust(session: Session, selector: str, fingerprint: str | None, known_hosts:
         names = picked(client, typed_selector(selector))
         says = _judge(client, fingerprint, known_hosts)
         checks = dict(ask(names, client.host_key))
-        shown = {name: check for name, check in sorted(checks.items()) if not isinstance(check, RotaError)}
+        shown: dict[str, KeyCheck] = {}
+        notes: dict[str, str] = {}
+        for name in names:
+            if isinstance(check := checks[name], RotaError):
+                notes[name] = check.happened
+            else:
+                shown[name], notes[name] = check, _note(check, says, replace=replace)
         wanted = [name for name, check in shown.items() if _is_wanted(check, replace=replace) and not says(check)]
-        notes = {name: _note(check, says, replace=replace) for name, check in shown.items()}
-        notes |= {name: error.happened for name, error in checks.items() if isinstance(error, RotaError)}
         if wanted and session.is_for_people:
             out(_table(shown, notes))
         is_said = fingerprint is not None or known_hosts is not None
@@ -138,7 +142,7 @@ def _table(shown: Mapping[str, KeyCheck], notes: Mapping[str, str]) -> str:
         [name, shown[name]["shown"]["algorithm"], shown[name]["shown"]["fingerprint"], note]
         if name in shown
         else [name, times.NONE, times.NONE, note]
-        for name, note in sorted(notes.items())
+        for name, note in notes.items()
     ]
     # Never cut to the terminal's width: half a fingerprint cannot be compared.
     return render(["HOST", "KEY", "FINGERPRINT", "IS"], rows, width=None)
