@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 _GAP = "  "
+CUT = "…"  # stands where a cell was cut
 _NARROWEST = 8  # a column is never cut below this
 
 
@@ -72,14 +73,14 @@ def _shortened(text: str, width: int) -> str:
     if columns_of(text) <= width:
         return text
     if text.isascii():
-        return text[: width - 1] + "…"
+        return text[: width - 1] + CUT
     kept, used = "", 0
     for char in text:
         used += columns_of(char)
         if used > width - 1:
             break
         kept += char
-    return kept + "…"
+    return kept + CUT
 
 
 def _padded(text: str, width: int) -> str:

@@ -18,7 +18,7 @@ from rota.cli.lines import Lines
 from rota.cli.options import dry_run
 from rota.cli.session import Session, out, say
 from rota.cli.start import check_can_leave, print_plan, started
-from rota.cli.table import render
+from rota.cli.table import CUT, render
 from rota.cli.texts import labelled, short_id, step_lines
 from rota.cli.words import UNFINISHED, painted, run_status, state_of, states_of, status_word
 from rota.client.api import Client, Wrote
@@ -217,7 +217,10 @@ def _show(session: Session, run: Run) -> None:
             told = [target for target in targets if target["state"] != "succeeded"]
         cells = [row for target in told for row in _target_rows(target, session)]
         if cells:
-            out(render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint), painted=True)
+            table = render(titles, cells, width=session.terminal_width, elastic=(5, 1), paint=paint)
+            out(table, painted=True)
+            if CUT in table:
+                say(f"Messages are cut to the terminal's width; whole: rota runs show {short_id(run['id'])} -o wide")
         if len(told) < len(targets):
             good = len(targets) - len(told)
             out(f"{good} hosts succeeded; all of them: rota runs show {short_id(run['id'])} -o wide")
