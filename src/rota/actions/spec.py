@@ -19,7 +19,7 @@ class Params(BaseModel):
     Defaults may be lists and mappings: the models are frozen, and pydantic copies such a default for each.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NoParams(Params):

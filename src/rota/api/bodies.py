@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from rota.domain.calendars import OnHit
 from rota.domain.errors import FieldError, InvalidInput, near
 from rota.domain.policy import Missed, Overlap
-from rota.domain.step import OsName
+from rota.domain.step import Backoff, OnLost, OsName
 
 MOST_BYTES = 4 * 1024 * 1024  # a playbook of 1 MiB, escaped, with room to spare
 
@@ -24,7 +24,8 @@ MOST_BYTES = 4 * 1024 * 1024  # a playbook of 1 MiB, escaped, with room to spare
 class Body(BaseModel):
     """Unknown keys and wrong types are faults; "5" is not a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    # Built where one is first read: most commands send none, and building all of them takes as long as they do.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 B = TypeVar("B", bound=Body)
@@ -67,6 +68,13 @@ class TriggerBody(Body):
     backoff_seconds: float | None = None
 
 
+# How a step is tried again: of a step, and of a job with just one.
+Retries = Annotated[int, Field(ge=0, le=100)]
+Delay = Annotated[float, Field(ge=0, le=86_400)]
+Length = Annotated[float, Field(gt=0, le=7 * 86_400)]
+Ends = Annotated[list[Word], Field(max_length=50)]  # failed, timed_out, exit:75, …
+
+
 class StepBody(Body):
     name: Word = ""
     action: Word = ""
@@ -75,10 +83,16 @@ class StepBody(Body):
     when: Line | None = None
     register_: Annotated[Word | None, Field(alias="register")] = None
     continue_on_error: bool = False
-    timeout_seconds: Annotated[float, Field(gt=0, le=7 * 86_400)] | None = None
-    retries: Annotated[int, Field(ge=0, le=100)] = 0
-    retry_delay_seconds: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    timeout_seconds: Length | None = None
+    retries: Retries = 0
+    retry_delay_seconds: Delay = 5.0
+    retry_backoff: Backoff = Backoff.FIXED
+    retry_max_delay_seconds: Delay | None = None
+    retry_jitter: float | None = None
+    retry_on: Ends = []
     idempotent: bool = False
+    on_lost: OnLost | None = None
+    total_timeout_seconds: Length | None = None
 
 
 class WorkBody(Body):
@@ -109,6 +123,8 @@ class WindowBody(Body):
 
 
 class JobBody(SpreadBody):
+    """`retries` and what follows it are those of its only step."""
+
     name: Word | None = None
     description: Line | None = None
     enabled: bool | None = None
@@ -117,9 +133,25 @@ class JobBody(SpreadBody):
     target: Annotated[str, Field(max_length=256 * 1024)] | None = None
     vars: Annotated[dict[str, str | None], Field(max_length=1000)] | None = None
     overlap_policy: Overlap | None = None
+    overlap_limit: int | None = None
     missed_run_policy: Missed | None = None
+    catch_up_max: int | None = None
+    catch_up_window_seconds: float | None = None
+    catch_up_rate: Word | None = None
     grace_seconds: float | None = None
+    start_within_seconds: float | None = None
+    queue_timeout_seconds: float | None = None
+    step_timeout_seconds: float | None = None
     run_timeout_seconds: float | None = None
+    retries: Retries | None = None
+    retry_delay_seconds: Delay | None = None
+    retry_backoff: Backoff | None = None
+    retry_max_delay_seconds: Delay | None = None
+    retry_jitter: float | None = None
+    retry_on: Ends | None = None
+    idempotent: bool | None = None
+    on_lost: OnLost | None = None
+    total_timeout_seconds: Length | None = None
     start_at: Word | None = None
     end_at: Word | None = None
     max_runs: int | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from rota.api.bodies import Reads
+from rota.api.routing import Route
 from rota.usecases.shapes import Problem
 
 _REF = "#/components/schemas/{model}"
@@ -29,15 +29,30 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], prefix: str) -> dict[st
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
+        shapes = _schemas_of([*(route.shape for route in routes), Problem], schemas)
+        for route in routes:
             for method in route.methods or ():
-                _complete(document["paths"][prefix + route.path][method.lower()], route, schemas)
-        _add(schemas, "Problem", TypeAdapter(Problem).json_schema(ref_template=_REF))
+                _complete(document["paths"][prefix + route.path][method.lower()], route, shapes, schemas)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+def _schemas_of(shapes: Iterable[Any], schemas: dict[str, Any]) -> dict[Any, dict[str, Any]]:
+    """The schema of each shape, mostly a reference to what is added to `schemas`."""
+    kind: Literal["serialization"] = "serialization"
+    wanted = [(shape, kind, TypeAdapter(shape)) for shape in dict.fromkeys(shapes) if shape is not None]
+    found, definitions = TypeAdapter.json_schemas(wanted, ref_template=_REF)
+    schemas |= definitions.get("$defs", {})
+    return {shape: schema for (shape, _), schema in found.items()}
+
+
+def _complete(
+    operation: dict[str, Any], route: Route, shapes: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+) -> None:
+    if route.shape is not None:
+        good = operation["responses"][str(route.status_code or 200)]
+        good["content"] = {"application/json": {"schema": shapes[route.shape]}}
     for dependency in route.dependant.dependencies:
         if isinstance(dependency.call, Reads):
             model = dependency.call.model

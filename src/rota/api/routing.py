@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
+from fastapi.datastructures import DefaultPlaceholder
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
@@ -81,7 +82,15 @@ OnceKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
 class Route(APIRoute):
-    """Every accepted word is honoured or refused: parameters and bodies that no one reads are faults."""
+    """Every accepted word is honoured or refused: parameters and bodies that no one reads are faults.
+
+    `shape` is what it answers with. Answers are written as they are (`answers.answer`), so the shape serves the OpenAPI
+    document alone; FastAPI would build its validator at every start, which costs an in-process command 0.2 s.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, response_model: Any = None, **said: Any) -> None:
+        self.shape = None if isinstance(response_model, DefaultPlaceholder) else response_model
+        super().__init__(path, endpoint, response_model=None, **said)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
