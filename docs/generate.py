@@ -20,7 +20,7 @@ import click
 from fastapi.routing import APIRoute
 
 from rota.actions import registry
-from rota.api import calendars, groups, hosts, instance, jobs, limits, pauses, playbooks, runs
+from rota.api import backups, calendars, groups, hosts, instance, jobs, limits, pauses, playbooks, runs
 from rota.cli.command import GLOBAL_OPTIONS
 from rota.cli.main import rota
 from rota.domain.reasons import EXPLANATIONS
@@ -238,7 +238,7 @@ def _filters() -> str:
 
 def routes() -> Iterator[APIRoute]:
     """Every route of API v1."""
-    for noun in (instance, jobs, runs, calendars, pauses, playbooks, hosts, groups, limits):
+    for noun in (instance, jobs, runs, calendars, pauses, playbooks, hosts, groups, limits, backups):
         yield from (route for route in noun.router.routes if isinstance(route, APIRoute))
 
 

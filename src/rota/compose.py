@@ -6,17 +6,21 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rota.api.app import create_app
+import structlog
+
+from rota.api.app import create_app, readiness
+from rota.backup.making import Backups
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
 from rota.connectors.ways import Reaches, Ssh, Ways
 from rota.daemon.locks import OwnerLock, dead_owners, has_dead_owner, sweep_owners
 from rota.daemon.playbooks import PlaybookFolder
+from rota.domain.errors import DiskFull
 from rota.domain.instant import Micros
 from rota.domain.inventory import Host
 from rota.engine.engine import Engine, Overseeing
@@ -25,6 +29,7 @@ from rota.engine.evidence import Evidence
 from rota.engine.hosts import Hosts
 from rota.engine.janitor import Janitor
 from rota.engine.launcher import EngineLauncher
+from rota.engine.leases import Leases, terms_of
 from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
@@ -36,11 +41,10 @@ from rota.localzone import local_zone_name
 from rota.ports import Tx
 from rota.settings import Settings, load
 from rota.storage import inventory
+from rota.storage.bundle import Bundle, open_embedded, open_shared
 from rota.storage.jobs import count_jobs, next_due
-from rota.storage.output import OutputStore
 from rota.storage.rescue import add_owner
-from rota.storage.schema import prepare
-from rota.storage.sqlite import SqliteStore
+from rota.storage.reserve import Reserve
 from rota.templating.renderer import Renderer
 from rota.usecases.context import Context, DaemonInfo, InstanceInfo
 
@@ -132,15 +136,16 @@ def _fail(serving: Future[ASGIApp], done: Future[None]) -> None:
 async def _parts(
     instance: Instance, settings: Settings, owner: OwnerLock, *, kind: str, oversees: bool
 ) -> AsyncIterator[App]:
-    clock, events = SystemClock(), RunEvents()
+    keeps_reserve = oversees and settings.database.is_embedded
+    reserve = Reserve(instance.reserve, clock=SystemClock(), keeps=keeps_reserve, tell=_tell_of_the_disk)
+    bundle, events = await _open(instance, settings, reserve), RunEvents()
+    store, output, clock = bundle.store, bundle.output, bundle.clock
     owner_id = owner.path.stem
-    await asyncio.to_thread(prepare, instance.store, create=True)
-    store = SqliteStore(instance.store, clock=clock, on_fatal=_stop_rather_than_guess)
-    output = OutputStore(instance.output_store)
     renderer = Renderer()
     try:
         cap = settings.schedule.max_concurrent_schedules
-        instance_id = await store.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap))
+        node = instance.node_name() if bundle.is_shared else None
+        instance_id = await bundle.for_ends.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap, node=node))
         plans, pump = Plans(store), OutputPump(output, clock, events)
         local = LocalConnector(instance.keeper_dir, owner_id)
         ssh = Ssh(
@@ -152,14 +157,15 @@ async def _parts(
         made: set[int] | None = None if oversees else set()
         stopping = asyncio.Event()  # live views end when the engine has
         worker = Worker(
-            owner=owner_id, store=store, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
+            owner=owner_id, store=bundle.for_ends, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
             renderer=renderer, output=pump, events=events, only_runs=made,
         )  # fmt: skip
+        worker.holds_back = reserve.is_spent
         planner = None
         if oversees and settings.schedule.enabled:
             planner = Planner(store=store, clock=clock, plans=plans, worker=worker, owner=owner_id)
         launcher = EngineLauncher(
-            store=store, worker=worker, plans=plans, events=events, owner=owner_id, made=made,
+            store=store, for_ends=bundle.for_ends, worker=worker, plans=plans, events=events, owner=owner_id, made=made,
             nudge=planner.nudge if planner is not None else lambda: None,
         )  # fmt: skip
         context = Context(
@@ -170,6 +176,9 @@ async def _parts(
             reach=Reaches(ssh, connectors),
             stopping=stopping,
             targets_at_once=settings.targets_at_once,
+            for_ends=bundle.for_ends,
+            disk_full_since=lambda: reserve.full_since if reserve.is_spent() else None,
+            backups=None if bundle.is_shared else Backups(instance, version=VERSION, keep=settings.backup.keep),
             info=InstanceInfo(
                 version=VERSION, home=str(instance.home), instance_id=instance_id, in_process=not oversees,
                 zone=local_zone_name(),
@@ -179,42 +188,68 @@ async def _parts(
                 ),
             ),
         )  # fmt: skip
-        overseeing = None
+        overseeing, app = None, create_app(context)
         folder = PlaybookFolder(context, instance.playbooks_dir)
-        await folder.look()
+        # Of several daemons each has a folder of its own: what one has and another lacks would come and go.
+        chores = [connectors.get_ready, readiness(app)] if bundle.is_shared else [
+            folder.look, connectors.get_ready, readiness(app)
+        ]  # fmt: skip
+        if not bundle.is_shared:
+            with suppress(DiskFull):  # it is looked at again with the other chores
+                await folder.look()
         if oversees:
             await local.open()
             overseeing = Overseeing(
                 planner=planner,
                 rescuer=Rescuer(
-                    store=store, plans=plans, connectors=connectors, worker=worker, owner=owner_id,
+                    store=bundle.for_ends, connectors=connectors, worker=worker, owner=owner_id,
                     dead_of=lambda ids: dead_owners(instance.owners_dir, ids),
                     has_dead=lambda: has_dead_owner(instance.owners_dir),
                     swept=lambda: sweep_owners(instance.owners_dir),
+                    node=node,
                 ),
                 outbox=Outbox(store, clock, events),
                 janitor=Janitor(
                     store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
                 ),
                 evidence=Evidence(store=store, clock=clock, connectors=connectors, hosts=hosts, events=events),
-                chores=[folder.look, connectors.get_ready],
+                chores=chores,
             )  # fmt: skip
+        leases = None
+        if node is not None:
+            terms = terms_of(
+                node, lease_seconds=settings.database.lease_seconds, grace_seconds=settings.database.lost_grace_seconds
+            )
+            leases = Leases(
+                store=store, clock=clock, worker=worker, owner=owner_id, terms=terms, looks_after=oversees
+            )
         engine = Engine(
-            owner=owner_id, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
-            oversees=overseeing, stopped=stopping,
+            owner=owner_id, store=bundle.for_ends, clock=clock, worker=worker, connectors=connectors, pump=pump,
+            oversees=overseeing, leases=leases, stopped=stopping,
         )  # fmt: skip
         if oversees:
             await renderer.start()
-        yield App(create_app(context), engine, context, await store.read(_summarise))
+        yield App(app, engine, context, await store.read(_summarise))
     finally:
         await renderer.stop()
-        output.close()
-        await asyncio.to_thread(store.close)
+        await bundle.close()
 
 
-def _settle_in(tx: Tx, owner: str, *, kind: str, cap: int) -> str:
+async def _open(instance: Instance, settings: Settings, reserve: Reserve) -> Bundle:
+    if settings.database.is_embedded:
+        return await open_embedded(
+            instance.store,
+            instance.output_store,
+            clock=SystemClock(),
+            on_fatal=_stop_rather_than_guess,
+            reserve=reserve,
+        )
+    return await open_shared(settings.database.url, clock=SystemClock())
+
+
+def _settle_in(tx: Tx, owner: str, *, kind: str, cap: int, node: str | None) -> str:
     """Make this owner known and the settings' cap the store's. Returns the instance id, made at the first start."""
-    add_owner(tx, owner, kind=kind, pid=os.getpid())
+    add_owner(tx, owner, kind=kind, pid=os.getpid(), node=node)
     if kind == "daemon":
         tx.driver.execute(
             "INSERT INTO run_limit (key, cap, used) VALUES ('runs', ?, 0) ON CONFLICT (key) DO UPDATE SET cap = ?",
@@ -241,6 +276,14 @@ def _summarise(tx: Tx) -> Summary:
     _, enabled = count_jobs(tx)
     soonest = next_due(tx)
     return Summary(enabled, *(soonest or (None, None)))
+
+
+def _tell_of_the_disk(full_since: Micros | None) -> None:
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.store")
+    if full_since is not None:
+        log.error("the disk is full: nothing new is begun or saved, what runs goes on; free some space")
+    else:
+        log.warning("the disk has room again: everything goes on")
 
 
 def _stop_rather_than_guess(error: BaseException) -> None:

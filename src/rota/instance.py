@@ -54,6 +54,10 @@ class Instance:
         return self.home / "output.db"
 
     @property
+    def reserve(self) -> Path:
+        return self.home / "reserve"
+
+    @property
     def socket(self) -> Path:
         return self.home / "rota.sock"
 
@@ -119,6 +123,26 @@ class Instance:
             return holder(self.engine_lock)
         except PermissionError as error:
             raise _not_yours(self.home, self.owner_uid) from error
+
+    def node_name(self) -> str:
+        """What tells this home from others that share its database. The home is there already.
+
+        A random word, kept, and this machine's id: so a copied disk is not taken for the machine it was copied from.
+        """
+        import hashlib
+        import secrets
+
+        path = self.home / "node"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(8))
+        except FileExistsError:
+            pass
+        try:
+            machine = Path("/etc/machine-id").read_text().strip()
+        except OSError:  # not every system has one
+            machine = ""
+        return hashlib.sha256(f"{path.read_text().strip()} {machine}".encode()).hexdigest()[:16]
 
     def daemon_pid(self) -> int | None:
         """Process id of the engine's holder; None when nothing fires jobs here.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 from rota.domain.fanout import FanOut
 from rota.domain.instant import Micros
 from rota.domain.inventory import Host
-from rota.domain.policy import Overlap
+from rota.domain.policy import Overlap, Patience
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate
 from rota.domain.step import Exit, Order
@@ -53,6 +53,11 @@ class Tx(Protocol):
         """The store's own time, read once when the transaction began."""
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether no other write goes on while this one does (SQLite). Where not, rows are locked before what they say
+        is judged (`storage.row_locks`)."""
+
+    @property
     def driver(self) -> Any:
         """The DB-API connection of this transaction, for the hot statements in `storage/sql/`."""
 
@@ -72,7 +77,8 @@ class Store(Protocol):
     async def write(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` whole in one atomic transaction and return its value once that is durable.
 
-        Raises what `fn` raises, with nothing of it kept; Unavailable if the store cannot take writes.
+        Raises what `fn` raises, with nothing of it kept; Unavailable if the store cannot take writes. `fn` may be run
+        again from its beginning where another write was in its way, so it changes nothing but rows.
         Several writes waiting at once may share one commit; each is still all or nothing by itself.
         """
 
@@ -212,6 +218,8 @@ class RunRequest:
     job_id: int | None = None
     job_version_id: int | None = None
     overlap: Overlap | None = None  # None = no overlap rule (ad hoc)
+    overlap_limit: int | None = None  # of `queue` and `allow`; None = their default
+    patience: Patience | None = None  # None: it waits as long as it must
     key: str | None = None  # makes the request idempotent within its job
     priority: int = 0
     targets_at_once: int = 10
@@ -264,3 +272,7 @@ class Events(Protocol):
 
     def watch(self, run_id: int) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set at each change of that run until the context ends."""
+
+    def watch_end(self, run_id: int) -> AbstractContextManager[asyncio.Event]:
+        """Give an event that is set when the run ends here, until the context ends: whoever looks at changes only so
+        often need not wait for the end."""

@@ -11,6 +11,8 @@ All settings and their defaults:
     shutdown_grace_seconds: 60     # how long a stopping daemon waits for runs to end; 0 = not at all
     targets_at_once: 10            # of one run, where the job does not say
     log: {level: info, format: text}
+    backup:
+      keep: 7                      # so many stay in HOME/backups, once a newer one is good; 0 = all
     ssh:
       known_hosts: []              # files of host keys that are read beside HOME/known_hosts, never written
       connect_timeout_seconds: 10  # for connection, key exchange and login together, at each host of the way
@@ -18,21 +20,26 @@ All settings and their defaults:
       keepalive_seconds: 15        # a silent host is asked this often; after three such times it is lost
       lost_grace_seconds: 120      # how long a host is sought whose connection was lost while a step ran
       kill_grace_seconds: 10       # between asking a remote command to end and ending it
-    database: sqlite               # HOME/rota.db; the only store of this release
+    database:
+      url: sqlite                  # HOME/rota.db; or postgresql://USER@HOST/DATABASE, for several daemons at once
+      lease_seconds: 60            # of those, one that was silent for so long is dead to what others can carry on
+      lost_grace_seconds: 120      # and after so long again to what its own machine carried out: that is `unknown`
 
 Each can be overridden by an environment variable: `ROTA_` + the path in capitals, levels joined by two
-underscores (`ROTA_SCHEDULE__RETENTION_DAYS=30`, `ROTA_ON_SHUTDOWN=leave`); its value is read as YAML.
+underscores (`ROTA_SCHEDULE__RETENTION_DAYS=30`, `ROTA_ON_SHUTDOWN=leave`); its value is read as YAML. ROTA_DATABASE_URL
+is another name of ROTA_DATABASE__URL.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rota.domain.errors import FieldError, InvalidInput, Unavailable, near
 
@@ -45,6 +52,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 8
 MAX_KEYS = 1000
 ENV_PREFIX = "ROTA_"
+_ALIASES = {"ROTA_DATABASE_URL": ("database", "url")}  # as other programs have it
 
 Scalar = None | bool | int | float | str
 Tree = Scalar | list["Tree"] | dict[str, "Tree"]
@@ -70,6 +78,10 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
+class BackupSettings(_Section):
+    keep: Annotated[int, Field(ge=0, le=100_000)] = 7
+
+
 class SshSettings(_Section):
     # A list in YAML, kept where nothing can be added to it.
     known_hosts: Annotated[tuple[str, ...], Field(strict=False, max_length=20)] = ()
@@ -80,11 +92,30 @@ class SshSettings(_Section):
     kill_grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
 
 
-def _only_sqlite(url: str) -> str:
-    if url != "sqlite":
-        kind = url.partition(":")[0]
-        raise ValueError(f"this release keeps its store in SQLite, not in {kind} ({_masked(url)})")
+EMBEDDED = "sqlite"
+
+
+def _known_kind(url: str) -> str:
+    if url != EMBEDDED and not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError(f"there is no store of this kind ({masked(url)})")
     return url
+
+
+class DatabaseSettings(_Section):
+    """`url` may hold a password; `masked` is for what is shown."""
+
+    url: Annotated[str, AfterValidator(_known_kind)] = EMBEDDED
+    lease_seconds: Annotated[int, Field(ge=2, le=3600)] = 60
+    lost_grace_seconds: Annotated[int, Field(ge=0, le=86_400)] = 120
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.url == EMBEDDED
+
+
+def _by_its_url(value: object) -> object:
+    """`database: sqlite` is short for `database: {url: sqlite}`."""
+    return {"url": value} if isinstance(value, str) else value
 
 
 class Settings(_Section):
@@ -95,8 +126,9 @@ class Settings(_Section):
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     targets_at_once: Annotated[int, Field(ge=1, le=10_000)] = 10
     log: LogSettings = LogSettings()
+    backup: BackupSettings = BackupSettings()
     ssh: SshSettings = SshSettings()
-    database: Annotated[str, AfterValidator(_only_sqlite)] = "sqlite"
+    database: Annotated[DatabaseSettings, BeforeValidator(_by_its_url)] = DatabaseSettings()
 
 
 def load(instance: Instance, env: Mapping[str, str] = os.environ) -> Settings:
@@ -151,7 +183,7 @@ class _Given:
             field=".".join(path),
             message=f"{message}, in {place}",
             expected=expected,
-            got=str(details["input"]),
+            got=masked(str(details["input"])),
         )
 
 
@@ -268,7 +300,7 @@ def _explain(path: Path_, details: ErrorDetails) -> tuple[str, str]:
         case "less_than_equal":
             return f"{details['input']} is too large", f"{context['le']} or less"
         case "value_error":
-            return str(context["error"]), 'the word "sqlite", or no `database:` at all'
+            return str(context["error"]), 'the word "sqlite", or postgresql://USER@HOST/DATABASE'
         case "bool_type" | "int_type" | "string_type" | "tuple_type" as kind:
             what, expected = _KINDS[kind]
             return f"{details['input']!r} is not {what}", expected
@@ -298,12 +330,15 @@ def _path_of(variable: str) -> Path_ | None:
     """
     if not variable.startswith(ENV_PREFIX):
         return None
-    path = tuple(variable.removeprefix(ENV_PREFIX).lower().split("__"))
+    path = _ALIASES.get(variable) or tuple(variable.removeprefix(ENV_PREFIX).lower().split("__"))
     return path if path[0] in Settings.model_fields and all(path) else None
 
 
-def _masked(url: str) -> str:
-    """A database URL without its password."""
+def masked(url: str) -> str:
+    """A database URL without its password, in whichever of its places that is. Other texts stay as they are."""
     scheme, separator, rest = url.partition("://")
-    _account, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}***{at}{host}" if at else url
+    if not separator:
+        return url
+    account, at, place = rest.rpartition("@")
+    account = f"{account.partition(':')[0]}@" if at else ""
+    return f"{scheme}{separator}{account}{re.sub(r'(?<=password=)[^&]*', '***', place)}"

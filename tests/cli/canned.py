@@ -17,6 +17,8 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from rota.domain.policy import FIELDS as POLICY_FIELDS
+
 Json = Any
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
@@ -211,6 +213,7 @@ def a_job(**changes: Json) -> Json:
         "steps": [{"name": "backup", "action": "playbook", "params": {"playbook": "backup"}}],
         "overlap_policy": "skip",
         "missed_run_policy": "run_once",
+        **dict.fromkeys(POLICY_FIELDS),
         "grace_seconds": 60,
         "run_timeout_seconds": 3600,
         "targets_at_once": 10,

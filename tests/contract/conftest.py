@@ -1,4 +1,4 @@
-"""Each test of this folder runs on every store. PostgreSQL is to be one more parameter of `store`."""
+"""Each test of this folder runs on every store."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rota.storage.executor import Executor, InlineExecutor, ThreadExecutor
-from rota.storage.sqlite import READERS, SqliteStore
-from tests.contract.store_world import StoreWorld, a_store
+from rota.storage.executor import InlineExecutor, ThreadExecutor
+from rota.storage.sqlite import READERS
+from tests.contract.store_world import AnyStore, StoreWorld, a_postgres_store, a_store
 from tests.support.clock import ManualClock
+from tests.support.postgres import emptied, postgres, store_database
+
+__all__ = ["postgres", "store_database"]  # fixtures
 
 
 @pytest.fixture
@@ -18,16 +21,21 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite-threads", "sqlite-inline"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
-    inline = request.param == "sqlite-inline"
-    executor: Executor = InlineExecutor() if inline else ThreadExecutor(readers=READERS)
-    made = a_store(tmp_path / "rota.db", clock, executor)
+@pytest.fixture(params=["sqlite-threads", "sqlite-inline", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[AnyStore]:
+    made: AnyStore
+    match request.param:
+        case "sqlite-threads":
+            made = a_store(tmp_path / "rota.db", clock, ThreadExecutor(readers=READERS))
+        case "sqlite-inline":
+            made = a_store(tmp_path / "rota.db", clock, InlineExecutor())
+        case _:
+            made = a_postgres_store(emptied(request.getfixturevalue("store_database")), clock)
     yield made
     made.close()
 
 
 @pytest.fixture
-def world(store: SqliteStore, clock: ManualClock) -> StoreWorld:
+def world(store: AnyStore, clock: ManualClock) -> StoreWorld:
     """The store with five runs at once allowed, and the hot functions by hand."""
     return StoreWorld(store, clock)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from rota.domain.instant import SECOND, Micros
 from rota.domain.job import JobSpec, NamedTrigger, canonical, digest
@@ -24,11 +28,13 @@ from rota.storage.freeze import plan_for, store_plan, target_set_for
 from rota.storage.jobs import JobRow, get_job_by_id, insert_job, save_version
 from rota.storage.launching import Draft, Launch
 from rota.storage.planning import Card, Planned, plan_due
+from rota.storage.postgres import PostgresStore
 from rota.storage.schema import prepare
 from rota.storage.sqlite import SqliteStore
 from rota.storage.work import Assignment, AttemptEnd, Report, Settled, TargetEnd
 from tests.support.clock import ManualClock
 
+AnyStore = SqliteStore | PostgresStore
 NOOP = Step(name="main", action="noop")
 
 
@@ -58,7 +64,7 @@ def a_spec(name: str = "job", *rules: TriggerSpec, steps: Sequence[Step] = (NOOP
 class StoreWorld:
     """A store, its clock, and the hot functions under short names. `cards` are what a planner would hold."""
 
-    store: SqliteStore
+    store: AnyStore
     clock: ManualClock
     cards: dict[int, Card] = field(default_factory=dict)
 
@@ -66,8 +72,8 @@ class StoreWorld:
         """Run one statement in a transaction of its own."""
 
         def run(tx: Tx) -> list[tuple[Any, ...]]:
-            rows: list[tuple[Any, ...]] = tx.driver.execute(statement, values).fetchall()
-            return rows
+            cursor = tx.driver.execute(statement, values)
+            return [] if cursor.description is None else cursor.fetchall()  # psycopg refuses to fetch what is not there
 
         return await self.store.write(run)
 
@@ -174,7 +180,7 @@ class StoreWorld:
     async def cancel(self, run_id: int, reason: Reason = Reason.USER_CANCELLED) -> object:
         return await self.store.write(lambda tx: cancel_run(tx, run_id, reason))
 
-    async def runs(self, columns: str = "state", where: str = "1") -> list[Any]:
+    async def runs(self, columns: str = "state", where: str = "TRUE") -> list[Any]:
         """These columns of all runs by id; bare values where it is one column."""
         rows = await self.sql(f"SELECT {columns} FROM run WHERE {where} ORDER BY id")
         return [row[0] if len(row) == 1 else row for row in rows]
@@ -191,9 +197,33 @@ class StoreWorld:
         return due
 
 
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
+"""What a store raises for rows that its constraints refuse."""
+
+
+def outside(store: AnyStore, statement: str) -> list[tuple[Any, ...]]:
+    """Run one statement as another process does, and commit it."""
+    if isinstance(store, PostgresStore):
+        with psycopg.connect(store.server.conninfo) as other:
+            cursor = other.execute(statement)
+            return [] if cursor.description is None else cursor.fetchall()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as file:
+        return file.execute(statement).fetchall()
+
+
+_FIVE_RUNS = "INSERT INTO run_limit (key, cap, used) VALUES ('runs', 5, 0)"
+
+
 def a_store(path: Path, clock: ManualClock, executor: Executor | None = None) -> SqliteStore:
     """A new store with the default cap of five runs, transactions inline unless told otherwise."""
     prepare(path, create=True)
     store = SqliteStore(path, clock=clock, executor=executor or InlineExecutor())
-    store._write_group([lambda tx: tx.driver.execute("INSERT INTO run_limit VALUES ('runs', 5, 0)")])
+    store._write_group([lambda tx: tx.driver.execute(_FIVE_RUNS)])
+    return store
+
+
+def a_postgres_store(url: str, clock: ManualClock) -> PostgresStore:
+    """The store in an empty database of this program's schema, with the default cap of five runs."""
+    store = PostgresStore(url, clock=clock)
+    store._write_group([lambda tx: tx.driver.execute(_FIVE_RUNS)])
     return store

@@ -182,7 +182,7 @@ async def _live_through(world: StoreWorld, steps: list[tuple[str, int]]) -> None
         held.clear()
     await _check(world, 9)
     assert await world.used() == 0
-    assert [await world.active(job) for job in jobs] == [0, 0, 0]
+    assert [await world.active(job) for job in jobs] == [0] * len(Overlap)
     assert await world.one("SELECT count(*) FROM attempt WHERE state = 'running'") == 0
     ended = await world.one("SELECT count(*) FROM outbox")
     assert ended == len(await world.runs())

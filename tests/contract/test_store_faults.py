@@ -1,4 +1,4 @@
-"""A disk that is full, a lock that is held, another process that writes at the same time."""
+"""A SQLite store on a full disk, behind a lock that is held, beside another process that writes at the same time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -14,9 +16,23 @@ from rota.domain.errors import Unavailable
 from rota.domain.reasons import Reason
 from rota.ports import Tx
 from rota.storage import tables
+from rota.storage.executor import ThreadExecutor
 from rota.storage.finishing import settle
-from rota.storage.sqlite import SqliteStore
-from tests.contract.store_world import StoreWorld
+from rota.storage.sqlite import READERS, SqliteStore
+from tests.contract.store_world import StoreWorld, a_store
+from tests.support.clock import ManualClock
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
+    made = a_store(tmp_path / "rota.db", clock, ThreadExecutor(readers=READERS))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(store: SqliteStore, clock: ManualClock) -> StoreWorld:
+    return StoreWorld(store, clock)
 
 
 async def fill_up(store: SqliteStore) -> None:
@@ -53,12 +69,12 @@ async def test_a_full_disk_met_by_a_core_statement_is_unavailable_too(store: Sql
     assert await count(store) == 0
 
 
-async def test_reading_goes_on_while_the_disk_is_full(world: StoreWorld) -> None:
+async def test_reading_goes_on_while_the_disk_is_full(store: SqliteStore, world: StoreWorld) -> None:
     await world.a_job("there")
-    await fill_up(world.store)
+    await fill_up(store)
     with pytest.raises(Unavailable):
-        await world.store.write(put_much)
-    assert await world.store.read(lambda tx: tx.driver.execute("SELECT name FROM job").fetchall()) == [("there",)]
+        await store.write(put_much)
+    assert await store.read(lambda tx: tx.driver.execute("SELECT name FROM job").fetchall()) == [("there",)]
 
 
 async def test_writing_works_again_once_there_is_space(store: SqliteStore) -> None:
@@ -89,14 +105,14 @@ async def test_a_lock_held_too_long_by_another_process_is_unavailable(store: Sql
     assert await store.write(lambda tx: tx.take_ids("run")) == 1
 
 
-async def test_a_second_process_may_write_at_the_same_time(world: StoreWorld) -> None:
+async def test_a_second_process_may_write_at_the_same_time(store: SqliteStore, world: StoreWorld) -> None:
     code = f"""
 import asyncio, sys
 from pathlib import Path
 from rota.clock import SystemClock
 from rota.storage.sqlite import SqliteStore
 async def main():
-    store = SqliteStore(Path({str(world.store.path)!r}), clock=SystemClock())
+    store = SqliteStore(Path({str(store.path)!r}), clock=SystemClock())
     print("ready", flush=True)
     sys.stdin.readline()
     print(*[await store.write(lambda tx: tx.take_ids("run")) for _ in range(60)])
@@ -110,14 +126,14 @@ asyncio.run(main())
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"
     child.stdin.write(b"\n")
-    ours = [await world.store.write(lambda tx: tx.take_ids("run")) for _ in range(60)]
+    ours = [await store.write(lambda tx: tx.take_ids("run")) for _ in range(60)]
     theirs = [int(word) for word in (await child.communicate())[0].split()]
     assert sorted(ours + theirs) == list(range(1, 121))
 
 
-async def test_a_failed_disk_is_told_to_whoever_can_stop_the_process(world: StoreWorld) -> None:
+async def test_a_failed_disk_is_told_to_whoever_can_stop_the_process(store: SqliteStore, world: StoreWorld) -> None:
     told: list[BaseException] = []
-    world.store._on_fatal = told.append
+    store._on_fatal = told.append
 
     def fail(tx: Tx) -> None:
         error = sqlite3.OperationalError("disk I/O error")
@@ -125,11 +141,13 @@ async def test_a_failed_disk_is_told_to_whoever_can_stop_the_process(world: Stor
         raise error
 
     with pytest.raises(Unavailable, match="disk does not answer"):
-        await world.store.write(fail)
+        await store.write(fail)
     assert len(told) == 1
 
 
-async def test_a_verdict_that_met_a_full_disk_is_written_when_it_is_tried_again(world: StoreWorld) -> None:
+async def test_a_verdict_that_met_a_full_disk_is_written_when_it_is_tried_again(
+    store: SqliteStore, world: StoreWorld
+) -> None:
     """The assignment must not have moved on with rows that were rolled back."""
     run_id, [work] = await world.make()
     report = world.report(work)
@@ -139,10 +157,10 @@ async def test_a_verdict_that_met_a_full_disk_is_written_when_it_is_tried_again(
         settle(tx, [onward])
         put_much(tx)
 
-    await fill_up(world.store)
+    await fill_up(store)
     with pytest.raises(Unavailable):
-        await world.store.write(settle_then_fail)
-    await free_space(world.store)
+        await store.write(settle_then_fail)
+    await free_space(store)
     await world.settle(onward)
     await world.end(work, reason=Reason.STEP_FAILED)
     assert await world.sql("SELECT step, number, state FROM attempt") == [(0, 1, "succeeded"), (1, 1, "succeeded")]

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.store_world import StoreWorld, a_store
+from tests.contract.store_world import AnyStore, StoreWorld, a_postgres_store, a_store
 from tests.support.builders import Rota, a_rota
 from tests.support.clock import ManualClock
+from tests.support.postgres import emptied, postgres, store_database
+
+__all__ = ["postgres", "store_database"]  # fixtures
 
 
 @pytest.fixture
@@ -16,11 +19,15 @@ async def rota(tmp_path: Path) -> AsyncIterator[Rota]:
         yield made
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[StoreWorld]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld]:
     """A store with the hot functions by hand. Up to a thousand runs go on at once."""
     clock = ManualClock()
-    store = a_store(tmp_path / "rota.db", clock)
+    store: AnyStore
+    if request.param == "sqlite":
+        store = a_store(tmp_path / "rota.db", clock)
+    else:
+        store = a_postgres_store(emptied(request.getfixturevalue("store_database")), clock)
     store._write_group([lambda tx: tx.driver.execute("UPDATE run_limit SET cap = 1000")])
     yield StoreWorld(store, clock)
     store.close()

@@ -69,7 +69,7 @@ async def park(
     return await world.settle(Report(work=work, attempt=attempt, park=waiting))
 
 
-async def targets(world: StoreWorld, columns: str = "state", where: str = "1") -> list[Any]:
+async def targets(world: StoreWorld, columns: str = "state", where: str = "TRUE") -> list[Any]:
     rows = await world.sql(f"SELECT {columns} FROM run_target WHERE {where} ORDER BY id")
     return [row[0] if len(row) == 1 else row for row in rows]
 

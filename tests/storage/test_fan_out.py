@@ -9,6 +9,7 @@ from rota.domain.reasons import Reason
 from rota.domain.states import TargetState
 from rota.storage import fanout
 from rota.storage.parking import next_look
+from rota.storage.retention import delete_runs
 from tests.contract.store_world import StoreWorld
 from tests.storage.fleet import FAILED, a_run, names, park, targets
 
@@ -204,10 +205,7 @@ async def test_a_cancelled_run_opens_no_batch(world: StoreWorld) -> None:
 
 
 async def test_rules_go_with_the_history_of_their_run(world: StoreWorld) -> None:
-    from rota.storage.retention import delete_old_runs
-
-    await a_run(world, 1, throttle="1/s")
+    run_id = await a_run(world, 1, throttle="1/s")
     await world.end(*await world.claim())
-    world.clock.advance(1)
-    await world.store.write(lambda tx: delete_old_runs(tx, before=tx.at))
+    await world.store.write(lambda tx: delete_runs(tx, [run_id]))
     assert await world.one("SELECT count(*) FROM run_fanout") == 0

@@ -6,7 +6,7 @@ from rota.domain.reasons import Reason
 from rota.domain.run import CONTROLLER
 from rota.domain.states import TargetState
 from rota.ports import Member
-from rota.storage.admission import is_anything_waiting
+from rota.storage.admission import what_waits
 from rota.storage.parking import next_look
 from rota.storage.runs import targets_of
 from tests.contract.store_world import StoreWorld
@@ -142,7 +142,7 @@ async def test_who_waits_for_a_host_is_worth_looking_at_again(world: StoreWorld)
     await world.claim()
     await a_run(world, 1, lock_hosts=True)
     await world.claim()
-    assert await world.store.read(is_anything_waiting)
+    assert (await world.store.read(what_waits)).is_anything
 
 
 async def test_what_runs_on_no_host_locks_nothing(world: StoreWorld) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rota.domain.reasons import Reason
 from rota.domain.states import AttemptState
-from rota.storage.admission import is_anything_waiting
+from rota.storage.admission import what_waits
 from rota.storage.parking import next_look
 from rota.storage.rescue import take_over
 from rota.storage.work import AttemptEnd, Report
@@ -66,7 +66,7 @@ async def test_the_next_look_is_at_the_soonest_of_those_that_wait(world: StoreWo
 async def test_what_waits_for_a_moment_is_no_reason_to_look_before(world: StoreWorld) -> None:
     _, [work] = await world.make()
     await park(world, work, 60)
-    assert not await world.store.read(is_anything_waiting)
+    assert not (await world.store.read(what_waits)).is_anything
 
 
 async def test_a_parked_target_makes_room_for_another(world: StoreWorld) -> None:

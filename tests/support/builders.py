@@ -7,7 +7,7 @@ import os
 import pwd
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -39,20 +39,36 @@ class Watched:
 
     def __init__(self) -> None:
         self.watchers: list[tuple[int, asyncio.Event]] = []
+        self._end_watchers: list[tuple[int, asyncio.Event]] = []
 
     def touched(self, run_id: int) -> None:
-        for watched, event in self.watchers:
-            if watched == run_id:
-                event.set()
+        _set(self.watchers, run_id)
 
-    @contextmanager
-    def watch(self, run_id: int) -> Iterator[asyncio.Event]:
-        entry = (run_id, asyncio.Event())
-        self.watchers.append(entry)
-        try:
-            yield entry[1]
-        finally:
-            self.watchers.remove(entry)
+    def ended(self, run_id: int) -> None:
+        self.touched(run_id)
+        _set(self._end_watchers, run_id)
+
+    def watch(self, run_id: int) -> AbstractContextManager[asyncio.Event]:
+        return _watching(self.watchers, run_id)
+
+    def watch_end(self, run_id: int) -> AbstractContextManager[asyncio.Event]:
+        return _watching(self._end_watchers, run_id)
+
+
+def _set(watchers: list[tuple[int, asyncio.Event]], run_id: int) -> None:
+    for watched, event in watchers:
+        if watched == run_id:
+            event.set()
+
+
+@contextmanager
+def _watching(watchers: list[tuple[int, asyncio.Event]], run_id: int) -> Iterator[asyncio.Event]:
+    entry = (run_id, asyncio.Event())
+    watchers.append(entry)
+    try:
+        yield entry[1]
+    finally:
+        watchers.remove(entry)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rota.domain.errors import Skipped
-from rota.domain.policy import on_overlap
+from rota.domain.policy import on_overlap, refusal
 from rota.domain.reasons import Reason
 from rota.ports import RunRequest, Store, Tx
 from rota.storage.finishing import cancel_run
@@ -43,14 +43,17 @@ def _launch(tx: Tx, request: RunRequest) -> int | Skipped:
         known = driver.execute("SELECT id FROM run WHERE job_id IS ? AND key = ?", (request.job_id, request.key))
         if row := known.fetchone():
             return int(row[0])
+    decision = "start"
     if request.overlap is not None:
         active, last = driver.execute(
             "SELECT active, last_run_id FROM job_state WHERE job_id = ?", (request.job_id,)
         ).fetchone()
-        if on_overlap(request.overlap, active) == "skip":
-            record_refusal(tx, request, None, Reason.OVERLAP_SKIP, tx.at, tx.at, 1, last, None)
+        decision = on_overlap(request.overlap, active, request.overlap_limit)
+        if decision == "skip":
+            message = refusal(request.overlap, request.overlap_limit)
+            record_refusal(tx, request, None, Reason.OVERLAP_SKIP, tx.at, tx.at, 1, last, message)
             return Skipped(f"{request.title} is running", reason=Reason.OVERLAP_SKIP)
     launch = Launch(tx, None, 0)
-    launch.add(Draft(request, None, None))
+    launch.add(Draft(request, None, None, waits_for_overlap=decision == "queue"))
     (run_id,), _ = launch.flush()
     return run_id

@@ -18,6 +18,7 @@ from rota.engine.evidence import Evidence
 from rota.engine.hosts import Hosts
 from rota.engine.janitor import Janitor
 from rota.engine.launcher import EngineLauncher
+from rota.engine.leases import Leases
 from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
@@ -25,8 +26,10 @@ from rota.engine.plans import Plans
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
 from rota.storage.jobs import JobRow
+from rota.storage.leases import Terms
 from rota.storage.output import OutputStore
 from rota.storage.rescue import add_owner
+from rota.storage.sqlite import SqliteStore
 from rota.templating.renderer import Renderer
 from tests.contract.store_world import StoreWorld, a_store
 from tests.engine.scripted import Flight, ScriptedConnector
@@ -55,16 +58,20 @@ class Process:
 class World(StoreWorld):
     """Engines over one store and one connector. Names in `dead` are owners whose lock can be taken."""
 
+    store: SqliteStore
     output: OutputStore = field(kw_only=True)
     renderer: Renderer = field(kw_only=True)
     connector: ScriptedConnector = field(kw_only=True)
     dead: set[str] = field(default_factory=set)
     processes: list[Process] = field(default_factory=list)
 
-    async def start(self, owner: str = "own_a", *, oversees: bool = True, plans: bool = True) -> Process:
-        """Start an engine. `oversees` False: a command's."""
+    async def start(
+        self, owner: str = "own_a", *, oversees: bool = True, plans: bool = True, terms: Terms | None = None
+    ) -> Process:
+        """Start an engine. `oversees` False: a command's. `terms`: on a store that it shares with other machines."""
         store, clock, events = self.store, self.clock, RunEvents()
-        await store.write(lambda tx: add_owner(tx, owner, kind="daemon", pid=1))
+        node = None if terms is None else terms.node
+        await store.write(lambda tx: add_owner(tx, owner, kind="daemon", pid=1, node=node))
         plans_, pump = Plans(store), OutputPump(self.output, clock, events)
         connectors = {"local": self.connector, "ssh": self.connector}
         made: set[int] | None = None if oversees else set()
@@ -78,8 +85,8 @@ class World(StoreWorld):
             nudge=planner.nudge if planner is not None else lambda: None,
         )  # fmt: skip
         rescuer = Rescuer(
-            store=store, plans=plans_, connectors=connectors, worker=worker, owner=owner, dead_of=self._dead_of,
-            has_dead=lambda: True, swept=lambda: None,
+            store=store, connectors=connectors, worker=worker, owner=owner, dead_of=self._dead_of,
+            has_dead=lambda: True, swept=lambda: None, node=node,
         )  # fmt: skip
         overseeing = Overseeing(
             planner=planner, rescuer=rescuer, outbox=Outbox(store, clock, events),
@@ -88,9 +95,14 @@ class World(StoreWorld):
             ),
             janitor=Janitor(store=store, output=self.output, clock=clock, retention_days=0),
         )  # fmt: skip
+        leases = None
+        if terms is not None:
+            leases = Leases(
+                store=store, clock=clock, worker=worker, owner=owner, terms=terms, looks_after=oversees
+            )
         engine = Engine(
             owner=owner, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
-            oversees=overseeing if oversees else None,
+            oversees=overseeing if oversees else None, leases=leases,
         )  # fmt: skip
         process = Process(owner, engine, worker, launcher, events, asyncio.create_task(engine.run()))
         self.processes.append(process)

@@ -237,7 +237,7 @@ async def test_a_limit_is_set_listed_and_taken_away(rota: Rota) -> None:
     assert (await rota.api.delete("/limits/site:lon")).status == 404
 
 
-@pytest.mark.parametrize("key", ["runs", "target", "site:", "site:a b", "host:web1"])
+@pytest.mark.parametrize("key", ["runs", "target", "site:", "site:a b", "hosts:web1"])
 async def test_other_keys_are_refused(rota: Rota, key: str) -> None:
     answer = await rota.api.request("PUT", f"/limits/{key.replace(' ', '%20')}", {"cap": 3})
     assert (answer.status, {error["field"] for error in answer.json["errors"]}) == (422, {"key"})

@@ -28,6 +28,18 @@ async def ends(rota: Rota, run_id: int) -> None:
     rota.events.touched(run_id)
 
 
+async def test_the_end_is_told_at_once_and_waits_for_no_next_look(rota: Rota, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "EAGER_LOOKS", 0)
+    monkeypatch.setattr(follow, "PACE_SECONDS", 3600.0)
+    run, run_id = await an_attempt(rota)
+    events = following(rota, run)
+    await anext(events)
+    await ends(rota, run_id)
+    rota.events.ended(run_id)
+    async with asyncio.timeout(10):
+        assert isinstance(await anext(events), End)
+
+
 async def test_a_snapshot_comes_at_once(rota: Rota) -> None:
     run, _ = await an_attempt(rota)
     events = following(rota, run)

@@ -212,3 +212,41 @@ async def test_a_run_of_the_clock_names_the_time_zone_release_it_was_computed_wi
     assert line not in (await why(rota, run["id"]))["lines"]
     await rota.sql("UPDATE run SET kind = 'cron', nominal = ?, due_at = ?", at, at)
     assert line in (await why(rota, run["id"]))["lines"]
+
+
+async def test_a_run_that_waits_behind_an_older_one_names_it_and_says_when_it_is_given_up(rota: Rota) -> None:
+    await rota.a_job(overlap_policy="queue", queue_timeout_seconds=600)
+    first, second = await rota.a_run(), await rota.a_run()
+    said = await why(rota, second["id"])
+    assert f"waits until the run before it has really ended ({first['id'][:12]})" in said["answer"]
+    assert "Expires at 2026-03-04 12:10:00 UTC unless it has started by then (queue_expired)" in said["lines"]
+
+
+async def test_a_refusal_by_a_full_queue_says_so(rota: Rota) -> None:
+    await rota.a_job(overlap_policy="queue")
+    await rota.a_run()
+    await rota.a_run()
+    assert (await rota.api.post("/jobs/daily-backup/trigger")).status == 409
+    said = await why(rota, "daily-backup")
+    full = "the queue behind the running one was full: overlap policy queue, 1 at most"
+    assert any(line.startswith("Last refusal") and line.endswith(full) for line in said["lines"])
+
+
+async def test_an_expired_run_says_how_long_it_was_allowed_to_wait(rota: Rota) -> None:
+    await rota.a_job(start_within_seconds=600)
+    run = await rota.a_run()
+    await rota.sql("UPDATE run SET state = 'expired', reason = ?, finished_at = ?", Reason.PAST_DEADLINE,
+                   rota.clock.now())  # fmt: skip
+    said = await why(rota, run["id"])
+    assert said["answer"].endswith(f"was never started: {EXPLANATIONS[Reason.PAST_DEADLINE]}")
+
+
+async def test_of_missed_instants_it_is_said_what_was_caught_up(rota: Rota) -> None:
+    job = await rota.a_job()
+    await rota.sql(
+        "INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, first_nominal, last_nominal,"
+        " count, at) VALUES (1, 1, ?, 1, 'cron', 'missed', 'the 5 newest were caught up', ?, ?, 7, ?)",
+        job["name"], rota.clock.now(), rota.clock.now(), rota.clock.now(),
+    )  # fmt: skip
+    said = await why(rota, "daily-backup")
+    assert any("no daemon was planning at that time, and the 5 newest were caught up" in line for line in said["lines"])

@@ -32,7 +32,11 @@ def expand(step: Step, find: Callable[[str], Playbook]) -> tuple[Step, ...]:
 def modifier_faults(step: Step) -> list[FieldError]:
     """What a `playbook` step may not carry, as nothing would honour it."""
     plain = Step(name=step.name, action=step.action)
-    names = ("os", "when", "register", "continue_on_error", "timeout_seconds", "retries", "idempotent")
+    names = (
+        "os", "when", "register", "continue_on_error", "timeout_seconds", "retries", "retry_delay_seconds",
+        "retry_backoff", "retry_max_delay_seconds", "retry_jitter", "retry_on", "idempotent", "on_lost",
+        "total_timeout_seconds",
+    )  # fmt: skip
     return [
         FieldError(field=name, message="does not apply to a playbook as a whole", expected="it on the playbook's steps")
         for name in names

@@ -20,6 +20,7 @@ from rota.actions.service import SERVICE
 from rota.actions.shell import SHELL
 from rota.actions.spec import ActionSpec
 from rota.domain.errors import FieldError, NotFound, near
+from rota.domain.retry import retry_faults
 from rota.domain.step import Json, Step
 from rota.templating import language
 from rota.templating.quoting import Quoting
@@ -74,6 +75,8 @@ def check_step(step: Step, *, where: str = "") -> list[FieldError]:
         faults += language.check_expression(step.when, where=_dotted(where, "when"))
     if step.action == PLAYBOOK.kind:
         faults += [replace(fault, field=_dotted(where, fault.field)) for fault in modifier_faults(step)]
+    else:
+        faults += [replace(fault, field=_dotted(where, fault.field)) for fault in retry_faults(step)]
     return faults
 
 

@@ -11,10 +11,12 @@ from rota.api.bodies import Given, JobBody, Reads, SpreadBody, StepBody, Trigger
 from rota.api.routing import By, OnceKey, OnlyVersion, Route
 from rota.domain.errors import FieldError
 from rota.domain.fanout import FIELDS
+from rota.domain.policy import FIELDS as POLICY_FIELDS
 from rota.domain.step import Json, Step
 from rota.usecases import jobs, preview, shapes
 from rota.usecases.drafts import UNSET, JobDraft, WindowDraft, WorkDraft
 from rota.usecases.outlook import View
+from rota.usecases.step_drafts import RETRY_FIELDS
 from rota.usecases.triggers import TriggerDraft
 
 router = APIRouter(route_class=Route, tags=["jobs"])
@@ -115,13 +117,15 @@ def draft_of(given: Given[JobBody]) -> JobDraft:
     """Exactly the fields that were sent."""
     body = given.body
     sent = body.model_fields_set - {"playbook", "do", "steps", "triggers", "windows"}
-    fields = {name: getattr(body, name) for name in sent - {*FIELDS}}
+    fields = {name: getattr(body, name) for name in sent - {*FIELDS, *POLICY_FIELDS, *RETRY_FIELDS}}
     nulls = [name for name, value in fields.items() if value is None and name not in _NULLABLE]
     faults = [FieldError(field=name, message="is null", expected="a value, or no such field") for name in sorted(nulls)]
     return JobDraft(
         work=work_of(body),
         triggers=UNSET if body.triggers is None else tuple(map(_trigger, body.triggers)),
         windows=UNSET if body.windows is None else tuple(WindowDraft(**window.model_dump()) for window in body.windows),
+        policies={name: getattr(body, name) for name in POLICY_FIELDS if name in sent},
+        retry=retry_of(body),
         fan_out=fan_out_of(body),
         faults=(*given.faults, *faults),
         **{_FIELDS.get(name, name): value for name, value in fields.items() if name not in nulls},
@@ -131,6 +135,12 @@ def draft_of(given: Given[JobBody]) -> JobDraft:
 def fan_out_of(body: SpreadBody) -> dict[str, Json]:
     """What was sent of a run's fan-out rules, null where that takes one away."""
     return {name: getattr(body, name) for name in FIELDS if name in body.model_fields_set}
+
+
+def retry_of(body: JobBody) -> dict[str, object]:
+    """What was sent of how its only step is tried again, null where the default is to hold."""
+    sent = {name: getattr(body, name) for name in RETRY_FIELDS if name in body.model_fields_set}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in sent.items()}
 
 
 def work_of(body: WorkBody) -> WorkDraft:
@@ -144,4 +154,4 @@ def _trigger(body: TriggerBody) -> TriggerDraft:
 
 def _step(body: StepBody) -> Step:
     fields = body.model_dump()
-    return Step(register=fields.pop("register_"), **fields)
+    return Step(register=fields.pop("register_"), retry_on=tuple(fields.pop("retry_on")), **fields)

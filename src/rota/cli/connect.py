@@ -40,7 +40,7 @@ def connect(
     transport = UnixTransport(instance.socket)
     try:
         served = _is_served(instance, transport)
-        exists = served or instance.exists
+        exists = served or instance.exists or _names_a_database(instance)
     except Refused as error:  # somebody else's: for this user there is nothing to reach there
         raise Unavailable(error.happened, expected=error.expected, hint=error.hint) from error
     if served:
@@ -71,6 +71,13 @@ def _is_served(instance: Instance, transport: UnixTransport) -> bool:
     return True
 
 
+def _names_a_database(instance: Instance) -> bool:
+    """Whether the store is in a database server: then nothing in the home tells of it but the settings."""
+    from rota.settings import load
+
+    return not load(instance).database.is_embedded
+
+
 def _check_own_store(instance: Instance, *, exists: bool, may_create: bool, say: Callable[[str], None]) -> None:
     if not exists:
         if not may_create:
@@ -81,7 +88,7 @@ def _check_own_store(instance: Instance, *, exists: bool, may_create: bool, say:
             )
         instance.prepare()
         say(f"Made a new instance in {instance.home}")
-    elif instance.owner_uid != os.geteuid():
+    elif instance.owner_uid not in {None, os.geteuid()}:
         raise Unavailable(
             f"no daemon serves {instance.home}, and its store belongs to uid {instance.owner_uid}, not to you",
             expected="a running daemon, or a store of yours",

@@ -12,6 +12,7 @@ from rota.cli.fanout import FAN_OUT_FLAGS, Spread, fan_out_options
 from rota.cli.flags import renamed
 from rota.cli.held import HELD_FLAGS, Held, held_options
 from rota.cli.options import Faults, dry_run, one_of, variables_option
+from rota.cli.policies import POLICY_FLAGS, Waits, policy_options, whole
 from rota.domain.errors import FieldError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _FLAGS = {
     "start_at": "--start-at",
     "end_at": "--end-at",
     "max_runs": "--max-runs",
+    **POLICY_FLAGS,
     **FAN_OUT_FLAGS,
     **HELD_FLAGS,
 }
@@ -73,18 +75,19 @@ def definition_options(command: F) -> F:
             click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
             click.option(
                 "--overlap-policy",
-                **one_of(["skip", "allow", "cancel_running"]),
+                **one_of(["skip", "queue", "allow", "cancel_running"]),
                 help="When due while the previous run is unfinished. Default: skip.",
             ),
             click.option(
                 "--missed-run-policy",
-                **one_of(["skip", "run_once"]),
+                **one_of(["skip", "run_once", "run_all"]),
                 help="When due while no daemon ran. Default: skip.",
             ),
             click.option("--description", metavar="TEXT", help="What it is for, in your words."),
             click.option("--enabled", **one_of(["true", "false"]), help="Whether it fires. Default: true."),
             click.option("--run-timeout", metavar="DURATION", help="End a run that takes longer. Default: 1h."),
             click.option("--grace", metavar="DURATION", help="Later than this is missed. Default: 60s."),
+            policy_options,
             held_options,
             fan_out_options,
             dry_run,
@@ -100,7 +103,7 @@ def _rule(name: str, metavar: str, text: str) -> Callable[[F], F]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Definition(Spread, Held):
+class Definition(Spread, Held, Waits):
     """The options, each None or empty where it was not typed. Those that say when may each be typed several times."""
 
     when: tuple[str, ...]
@@ -191,22 +194,15 @@ class Definition(Spread, Held):
             "grace_seconds": faults.seconds("--grace", self.grace),
             "start_at": self.start_at,
             "end_at": self.end_at,
-            "max_runs": _whole("--max-runs", self.max_runs, faults),
+            "max_runs": whole("--max-runs", self.max_runs, faults),
         }
         body: dict[str, Json] = {field: value for field, value in typed.items() if value is not None}
         bounds = {"start_at": self.start_at, "end_at": self.end_at, "max_runs": self.max_runs}
         for field, text in {"target": self.target, **bounds}.items():
             if text == "":
                 body[field] = None  # how it is taken away
-        return body | self.held(faults) | self.spread(faults)
-
-
-def _whole(option: str, text: str | None, faults: Faults) -> int | None:
-    """A whole number; None where nothing, or an empty text, was typed."""
-    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
-        faults.add(option, f'"{text}" is not a whole number', expected="such as 5", got=text)
-        return None
-    return int(text) if text else None
+        waits = self.policies(faults, run_timeout=self.run_timeout)
+        return body | waits | self.held(faults) | self.spread(faults)
 
 
 def in_flags(request: Callable[[], T]) -> T:

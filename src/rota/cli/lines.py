@@ -30,7 +30,7 @@ class Lines:
         if host in self._rest and (self._rest[host][0] != source or piece["cut"]):
             yield from self._end_of(host)
         if piece["cut"]:
-            yield f"{host}| … {_size(piece['cut'])} not kept …"
+            yield f"{host}| … {amount(piece['cut'])} not kept …"
         begun = self._rest.pop(host, (source, ""))[1]
         *ended, rest = (begun + piece["text"]).split("\n")
         yield from (self._line(host, text) for text in ended)
@@ -52,7 +52,8 @@ class Lines:
         return f"{host}| {text}"
 
 
-def _size(count: int) -> str:
+def amount(count: int) -> str:
+    """`4.2 MB`."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

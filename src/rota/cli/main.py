@@ -33,6 +33,8 @@ _COMPLETION = "_ROTA_COMPLETE"
         "sites": Lazy(f"{_HERE}.sites:sites", "See the sites that hosts are at."),
         "limits": Lazy(f"{_HERE}.limits:limits", "See and set how much runs at one time."),
         "daemon": Lazy(f"{_HERE}.daemon:daemon", "Run and look after the daemon, which makes schedules fire."),
+        "db": Lazy(f"{_HERE}.db:db", "Look after the database: check it, upgrade its schema, copy it to another."),
+        "backup": Lazy(f"{_HERE}.backup:backup", "Back the instance up, check a backup, restore one."),
         "demo": Lazy(f"{_HERE}.demo:demo", "See Rota work, on a scratch instance that leaves nothing behind."),
         "paths": Lazy(f"{_HERE}.paths:paths", "Print where the instance keeps its files."),
         "shell": Lazy(f"{_HERE}.shell:shell", "Type commands line by line, with history and completion."),

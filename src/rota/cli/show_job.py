@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rota.cli import times
+from rota.cli.show_policies import missed_text, overlap_text, waits_rows
 from rota.cli.texts import job_next_runs, labelled, short_id, step_text, trigger_line
 from rota.cli.words import run_status
 from rota.domain.instant import SECOND, format_span
@@ -71,8 +72,8 @@ def _how(job: Job, *, wide: bool) -> Iterator[Row]:
     pause = job["paused"]
     yield "Enabled", "true" if job["enabled"] else "false"
     yield from _set_ones(("Paused", pause["said"] if pause else ""))
-    yield "Overlap", job["overlap_policy"]
-    yield "Missed Run", job["missed_run_policy"]
+    yield "Overlap", overlap_text(job)
+    yield "Missed Run", missed_text(job)
     yield from _set_ones(
         ("Tags", ", ".join(f"{key}={value}" if value else key for key, value in sorted(job["tags"].items()))),
         ("Calendars", _calendars(job)),
@@ -80,6 +81,7 @@ def _how(job: Job, *, wide: bool) -> Iterator[Row]:
         ("Spread", f"up to {_span(job['spread_seconds'])}" if job["spread_seconds"] else ""),
         ("Jitter", f"up to {_span(job['jitter_seconds'])}" if job["jitter_seconds"] else ""),
     )
+    yield from waits_rows(job)
     if wide or job["run_timeout_seconds"] != _RUN_TIMEOUT_SECONDS:
         yield "Run Timeout", _span(job["run_timeout_seconds"])
     if wide or job["grace_seconds"] != _GRACE_SECONDS:

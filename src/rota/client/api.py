@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the types of the API's JSON are the server's own; nothing o
 
 Body = Mapping[str, "Json"]
 _PAGE = 1000
+_BACKUP_SECONDS = 6 * 3600.0  # a store of a terabyte is copied at the speed of its disk
 _LONGEST_IN_PATH = 4000  # characters of a selector; a longer one goes in the body
 
 
@@ -331,6 +332,16 @@ class Client:
     def remove_playbook(self, name: str) -> None:
         self._send("DELETE", f"/playbooks/{_part(name)}")
 
+    def backups(self) -> shapes.Backups:
+        page: shapes.Backups = self._get("/backups")
+        return page
+
+    def create_backup(self, *, to: str | None = None) -> shapes.BackupMade:
+        """Make a backup where the instance runs; `to` is an absolute path there."""
+        body: Body = {} if to is None else {"to": to}
+        made: shapes.BackupMade = self._send("POST", "/backups", body, patience_seconds=_BACKUP_SECONDS)
+        return made
+
     def _get(self, path: str, **query: str | int | None) -> Any:
         """`Any` is the parsed JSON: each caller says at once which resource it is."""
         asked = {name: str(value) for name, value in query.items() if value is not None}
@@ -345,19 +356,26 @@ class Client:
         headers: Mapping[str, str] | None = None,
         dry_run: bool = False,
         failed: bool = False,
+        patience_seconds: float | None = None,
     ) -> Any:
         query = {name: "true" for name, said in (("dry_run", dry_run), ("failed", failed)) if said}
-        return self._exchange(method, path, query, body, headers or {})
+        return self._exchange(method, path, query, body, headers or {}, patience_seconds)
 
     def _exchange(
-        self, method: str, path: str, query: Mapping[str, str], body: Body | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str],
+        patience_seconds: float | None = None,
     ) -> Any:
         sent = {"Accept": "application/json", **headers}
         content: bytes | None = None
         if body is not None:
             sent["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
-        response = self._transport.request(method, _path(path), query, content, sent)
+        response = self._transport.request(method, _path(path), query, content, sent, patience_seconds=patience_seconds)
         if response.status >= 300:
             raise error_of(response)
         try:

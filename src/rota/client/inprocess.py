@@ -38,7 +38,14 @@ class InProcessTransport:
         self._app, self._loop = app, loop
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        patience_seconds: float | None = None,  # whatever is done here is waited for
     ) -> Response:
         exchange = _Exchange(self._loop, _scope(method, path, query, headers), body or b"")
         pieces = exchange.run(self._app)

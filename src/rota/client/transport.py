@@ -22,12 +22,19 @@ class Transport(Protocol):
         """Whether this very process serves the API, and so carries out the runs it makes."""
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        patience_seconds: float | None = None,
     ) -> Response:
         """Send one request and wait for the whole answer, whatever its status.
 
-        `path` is already percent-encoded. Raises Unavailable if there is no answer; the request may then have
-        been carried out or not.
+        `patience_seconds`: how long it may take, where that is longer than is usual. `path` is already percent-encoded.
+        Raises Unavailable if there is no answer; the request may then have been carried out or not.
         """
 
     def stream(self, method: str, path: str, headers: Mapping[str, str]) -> Iterator[bytes]:

@@ -53,9 +53,16 @@ class UnixTransport:
         return True
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        patience_seconds: float | None = None,
     ) -> Response:
-        connection = _UnixConnection(self._path, seconds=ANSWER_SECONDS)
+        connection = _UnixConnection(self._path, seconds=patience_seconds or ANSWER_SECONDS)
         try:
             answer = self._send(connection, method, _with(path, query), body, headers)
             return _whole(answer)

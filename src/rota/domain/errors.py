@@ -100,6 +100,10 @@ class Unavailable(RotaError):
     retryable = True
 
 
+class DiskFull(Unavailable):
+    """There is no room for what was to be written."""
+
+
 class Refused(RotaError):
     """Policy or permission said no."""
 

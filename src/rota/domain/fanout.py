@@ -138,7 +138,7 @@ def read_fan_out(given: Mapping[str, Json], before: FanOut | None = None) -> tup
     found = FanOut(
         on_offline=_on_offline(words["on_offline"], faults),
         lock_hosts=_truth("lock_hosts", words["lock_hosts"], faults),
-        throttle=_throttle(words["throttle"], faults),
+        throttle=None if words["throttle"] is None else read_rate("throttle", words["throttle"], faults),
         batch=_batch(words["batch"], faults),
         batch_pause_seconds=_pause(words["batch_pause_seconds"], faults),
         max_fail=None if words["max_fail"] is None else _share("max_fail", words["max_fail"], 0, faults),
@@ -163,17 +163,16 @@ def _truth(field: str, word: Json, faults: list[FieldError]) -> bool:
     return word is True
 
 
-def _throttle(text: Json, faults: list[FieldError]) -> Throttle | None:
-    if text is None:
-        return None
+def read_rate(field: str, text: Json, faults: list[FieldError]) -> Throttle | None:
+    """A number of starts per time, `10/s`. What is wrong with it is added to `faults`."""
     match = _THROTTLE.fullmatch(str(text).strip())
     expected = f"a number of starts per s, m or h, such as 10/s, 30/m, 100/h; at most {MOST_PER_SECOND}/s"
     if match is None or int(match[1]) == 0:
-        faults.append(_fault("throttle", text, "is no rate", expected))
+        faults.append(_fault(field, text, "is no rate", expected))
         return None
     found = Throttle(int(match[1]), match[2])
     if found.spacing * MOST_PER_SECOND < SECOND:
-        faults.append(_fault("throttle", text, "is too fast", expected))
+        faults.append(_fault(field, text, "is too fast", expected))
     return found
 
 

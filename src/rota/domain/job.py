@@ -17,8 +17,9 @@ from rota.domain.fanout import PLAIN, FanOut
 from rota.domain.ids import name_faults
 from rota.domain.instant import Micros, format_rfc3339, parse_rfc3339
 from rota.domain.inventory import tag_faults
-from rota.domain.policy import Missed, Overlap
-from rota.domain.step import Json, Step
+from rota.domain.policy import PLAIN as PLAIN_POLICIES
+from rota.domain.policy import Missed, Overlap, Policies
+from rota.domain.step import Json, Step, step_from_dict, step_to_dict
 from rota.domain.trigger.spec import ManualTrigger, TriggerSpec
 from rota.domain.trigger.spec import from_dict as trigger_from_dict
 from rota.domain.trigger.spec import to_dict as trigger_to_dict
@@ -53,6 +54,7 @@ class JobSpec:
     run_timeout_seconds: float = DEFAULT_RUN_TIMEOUT_SECONDS
     targets_at_once: int = DEFAULT_TARGETS_AT_ONCE
     priority: int = 0  # larger goes first
+    policies: Policies = PLAIN_POLICIES  # how long runs wait, how many at once, how missed ones are caught up
     fan_out: FanOut = PLAIN  # how runs spread over their hosts
     start_at: Micros | None = None  # its clock triggers are due from then on …
     end_at: Micros | None = None  # … up to then, both instants included …
@@ -93,6 +95,7 @@ class JobSpec:
                         got=f"{value:g}",
                     )
                 )
+        faults += self.policies.faults(self.overlap, self.missed)
         if self.max_runs is not None and not 1 <= self.max_runs <= 10**8:
             got = str(self.max_runs)
             faults.append(FieldError(field="max_runs", message="out of range", expected=f"1 to {10**8}", got=got))
@@ -129,6 +132,7 @@ class JobSpec:
             "run_timeout_seconds": self.run_timeout_seconds,
             "targets_at_once": self.targets_at_once,
             "priority": self.priority,
+            **self.policies.to_dict(),
             **self.fan_out.to_dict(),
             "start_at": None if self.start_at is None else format_rfc3339(self.start_at),
             "end_at": None if self.end_at is None else format_rfc3339(self.end_at),
@@ -163,6 +167,7 @@ class JobSpec:
             run_timeout_seconds=float(raw["run_timeout_seconds"]),  # type: ignore[arg-type]  # a number, by to_dict
             targets_at_once=int(raw["targets_at_once"]),  # type: ignore[call-overload]  # a number, by to_dict
             priority=int(raw["priority"]),  # type: ignore[call-overload]  # a number, by to_dict
+            policies=Policies.from_dict(data),
             fan_out=FanOut.from_dict(data),
             # Versions saved before the time issue have none of these.
             start_at=_instant(raw.get("start_at")),
@@ -182,27 +187,6 @@ class JobSpec:
 
 def _instant(text: object) -> Micros | None:
     return None if text is None else parse_rfc3339(str(text))
-
-
-def step_to_dict(step: Step) -> dict[str, Json]:
-    # Spelt out: dataclasses.asdict copies deeply, and this is done for every plan that is looked up.
-    return {
-        "name": step.name,
-        "action": step.action,
-        "params": dict(step.params),
-        "os": step.os,
-        "when": step.when,
-        "register": step.register,
-        "continue_on_error": step.continue_on_error,
-        "timeout_seconds": step.timeout_seconds,
-        "retries": step.retries,
-        "retry_delay_seconds": step.retry_delay_seconds,
-        "idempotent": step.idempotent,
-    }
-
-
-def step_from_dict(data: Mapping[str, Json]) -> Step:
-    return Step(**dict(data))  # type: ignore[arg-type]  # keys are those of step_to_dict; Step() refuses others
 
 
 def canonical(value: Json) -> str:

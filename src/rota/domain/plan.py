@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rota.domain.job import canonical, digest, step_from_dict, step_to_dict
-from rota.domain.step import Json, Step
+from rota.domain.job import canonical, digest
+from rota.domain.step import Json, Step, step_from_dict, step_to_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

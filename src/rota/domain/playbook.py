@@ -9,12 +9,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol, get_args
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final, Protocol, TypeVar, get_args
 
 from rota.domain.errors import FieldError, InvalidInput, near
-from rota.domain.step import Json, OsName, Step
+from rota.domain.retry import retry_faults
+from rota.domain.step import Backoff, Json, OnLost, OsName, Step, step_to_dict
 
+W = TypeVar("W", bound=StrEnum)
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 MOST_STEPS: Final = 500
 BUILT_IN: Final = frozenset({"vars", "host", "run"})
@@ -22,7 +25,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _WORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"})
 _TOP_KEYS = ("name", "description", "version", "vars", "steps")
 _MODIFIERS = (
-    "name", "os", "when", "register", "continue_on_error", "timeout_ms", "retries", "retry_delay_ms", "idempotent",
+    "name", "os", "when", "register", "continue_on_error", "timeout_ms", "retries", "retry_delay_ms", "retry_backoff",
+    "retry_max_delay_ms", "retry_jitter", "retry_on", "idempotent", "on_lost", "total_timeout_ms",
 )  # fmt: skip
 
 
@@ -67,8 +71,13 @@ class Playbook:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of the content: comments, key order and layout do not count."""
-        content = asdict(self)
-        del content["references"]
+        content = {
+            "name": self.name,
+            "description": self.description,
+            "version": self.version,
+            "vars": dict(self.vars),
+            "steps": [step_to_dict(step) for step in self.steps],
+        }
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -237,13 +246,10 @@ class _Parser:
         register = self._get(item, "register", str, None, dot)
         if register is not None:
             self._identifier(register, f"{where}.register")
-        timeout = self._number(item, "timeout_ms", dot, least=1, most=7 * 86_400_000)
-        delay = self._number(item, "retry_delay_ms", dot, least=0, most=86_400_000)
-        retries = self._number(item, "retries", dot, least=0, most=100)
         when = when if isinstance(when, str) else None
         if when is not None:
             self.faults += self.rules.condition_faults(when, f"{where}.when")
-        return Step(
+        step = Step(
             name=name,
             action=action,
             params=params,
@@ -251,11 +257,21 @@ class _Parser:
             when=when,
             register=register,
             continue_on_error=self._get(item, "continue_on_error", bool, False, dot),
-            timeout_seconds=None if timeout is None else timeout / 1000,
-            retries=retries or 0,
-            retry_delay_seconds=5.0 if delay is None else delay / 1000,
+            timeout_seconds=self._length(item, "timeout_ms", dot),
+            retries=self._number(item, "retries", dot, least=0, most=100) or 0,
             idempotent=self._get(item, "idempotent", bool, False, dot),
+            retry_backoff=self._word(item, "retry_backoff", Backoff, dot) or Backoff.FIXED,
+            retry_max_delay_seconds=self._length(item, "retry_max_delay_ms", dot, most=86_400_000),
+            retry_jitter=self._share(item, "retry_jitter", dot),
+            retry_on=self._texts(item, "retry_on", dot),
+            on_lost=self._word(item, "on_lost", OnLost, dot),
+            total_timeout_seconds=self._length(item, "total_timeout_ms", dot),
         )
+        delay = self._length(item, "retry_delay_ms", dot, least=0, most=86_400_000)
+        step = step if delay is None else replace(step, retry_delay_seconds=delay)
+        for fault in retry_faults(step):
+            self.faults.append(replace(fault, field=dot + fault.field.replace("_seconds", "_ms")))
+        return step
 
     def _references(self, step: Step, item: Mapping[str, Json], where: str) -> list[Reference]:
         references = self.rules.names(step.action, step.params, f"{where}.{step.action}") if step.action else []
@@ -278,6 +294,36 @@ class _Parser:
                 message = f"`{name}` is registered later, by steps[{registers[name]}]"
                 self._fault(reference.field, message, "a step before this one")
         return unresolved
+
+    def _length(
+        self, item: Mapping[str, Json], key: str, where: str, *, least: int = 1, most: int = 7 * 86_400_000
+    ) -> float | None:
+        """A number of milliseconds, in seconds."""
+        number = self._number(item, key, where, least=least, most=most)
+        return None if number is None else number / 1000
+
+    def _word(self, item: Mapping[str, Json], key: str, words: type[W], where: str) -> W | None:
+        word = self._get(item, key, str, None, where)
+        if word is None or word in map(str, words):
+            return None if word is None else words(word)
+        self._fault(where + key, f'"{word[:40]}" is not known', "one of " + " ".join(words), hint=near(word, words))
+        return None
+
+    def _texts(self, item: Mapping[str, Json], key: str, where: str) -> tuple[str, ...]:
+        """One text, or a list of them."""
+        value = item.get(key)
+        texts = value if isinstance(value, list) else [] if value is None else [value]
+        found = [text for text in texts if isinstance(text, str)]
+        if len(found) != len(texts):
+            self._fault(where + key, "has the wrong type", "text, or a list of texts", _type(value))
+        return tuple(found)
+
+    def _share(self, item: Mapping[str, Json], key: str, where: str) -> float | None:
+        value = item.get(key)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return None if value is None else float(value)
+        self._fault(where + key, "has the wrong type", "a number such as 0.2", _type(value))
+        return None
 
     def _number(self, item: Mapping[str, Json], key: str, where: str, *, least: int, most: int) -> int | None:
         number: int | None = self._get(item, key, int, None, where)

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     CREDENTIAL_MISSING = "credential_missing"
     HOST_LOCKED = "host_locked"
     MAX_FAIL = "max_fail"
+    PAST_DEADLINE = "past_deadline"
+    QUEUE_EXPIRED = "queue_expired"
     # a host was not reached: nothing was started on it
     HOST_OFFLINE = "host_offline"
     CONNECT_REFUSED = "connect_refused"
@@ -38,6 +40,7 @@ class Reason(StrEnum):
     KEEPER_LOST = "keeper_lost"
     WORKER_LOST = "worker_lost"
     CONNECTION_LOST = "connection_lost"
+    RESTORED = "restored"
 
 
 EXPLANATIONS: dict[Reason, str] = {
@@ -51,6 +54,8 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.POLICY_DENIED: "policy denied it",
     Reason.CREDENTIAL_MISSING: "a key or password that it needs is not there, or may not be used",
     Reason.HOST_LOCKED: "another run holds the lock on the host",
+    Reason.PAST_DEADLINE: "it had not started within the time that its job allows after it is due (start_within)",
+    Reason.QUEUE_EXPIRED: "it had waited for its turn as long as its job allows (queue_timeout)",
     Reason.MAX_FAIL: "too many hosts had failed before its turn came",
     Reason.HOST_OFFLINE: "the host could not be reached",
     Reason.CONNECT_REFUSED: "the host refused the connection",
@@ -68,4 +73,5 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.KEEPER_LOST: "the keeper process died, and with it the result",
     Reason.WORKER_LOST: "the worker that held it is gone",
     Reason.CONNECTION_LOST: "the connection was lost after the order left",
+    Reason.RESTORED: "it was open when the backup was made that this instance was restored from",
 }

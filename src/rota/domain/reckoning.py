@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rota.domain.calendars import NO_RULES, Fate, Rules, fate_of, verdict_at
 from rota.domain.instant import Micros
-from rota.domain.policy import Missed
+from rota.domain.policy import CATCH_UP, CatchUp, Missed
 from rota.domain.reasons import Reason
 from rota.domain.spreading import Spreading
 from rota.domain.trigger.timetable import Timetable
@@ -26,12 +26,16 @@ _CAUGHT_UP = "the newest of them was caught up"
 
 
 class Start(NamedTuple):
-    """A run is to be made. `due_at`: when it was to start. `deferred_by`: the calendar that put it off."""
+    """A run is to be made. `due_at`: when it was to start. `deferred_by`: the calendar that put it off.
+
+    `in_turn`: it is one of several that start one after the other, none before `due_at`.
+    """
 
     nominal: Micros
     due_at: Micros
     catch_up: bool = False
     deferred_by: str | None = None
+    in_turn: bool = False
 
 
 class Refused(NamedTuple):
@@ -91,14 +95,27 @@ class Course:
         return 1 + self.timetable.count(first, last)
 
 
-def reckon(course: Course, pending: Pending, *, now: Micros, grace: Micros, missed: Missed) -> Reckoning:
-    """Settle all instants from `pending` on that are due by `now`. What was due more than `grace` ago was missed."""
+def reckon(
+    course: Course,
+    pending: Pending,
+    *,
+    now: Micros,
+    grace: Micros,
+    missed: Missed,
+    catch_up: CatchUp = CATCH_UP,
+) -> Reckoning:
+    """Settle all instants from `pending` on that are due by `now`. What was due more than `grace` ago was missed.
+
+    `catch_up`: how `run_all` makes up for that.
+    """
     reckoning = Reckoning(high_water=pending.nominal - 1, next=pending)
     _settle_missed(course, reckoning, cutoff=now - grace)
     lost = [outcome for outcome in reckoning.outcomes if isinstance(outcome, Refused)]
     _settle_due(course, reckoning, now=now)
     if missed is Missed.RUN_ONCE:
         _catch_up(course, reckoning, lost, now=now)
+    elif missed is Missed.RUN_ALL:
+        _catch_up_all(course, reckoning, lost, catch_up, now=now)
     return reckoning
 
 
@@ -182,6 +199,44 @@ def _catch_up(course: Course, reckoning: Reckoning, lost: list[Refused], *, now:
         reckoning.high_water = course.timetable.prev(span.last) or span.last - 1
     else:
         reckoning.outcomes[place : place + 1] = [*_without_last(course, span), _lone(span.last, fate)]
+
+
+def _catch_up_all(course: Course, reckoning: Reckoning, lost: list[Refused], rules: CatchUp, *, now: Micros) -> None:
+    """`run_all`: the newest instants that were missed start in their order, from now on or when a calendar allows.
+
+    What was due since then follows in the same turn. The work is bounded by `rules.most`, however long the outage was.
+    """
+    oldest = 0 if rules.window is None else now - rules.window
+    fate = fate_of(now, course.rules)
+    settled, left = reckoning.outcomes[len(lost) :], rules.most
+    for span in reversed(lost):
+        kept = _newest(course, span, oldest, left) if span.reason is Reason.MISSED and left else []
+        if not kept:
+            settled.insert(0, span)
+            continue
+        left -= len(kept)
+        if fate.reason is not None:  # they would start now, and now nothing may
+            settled.insert(0, Refused(fate.reason, kept[0], kept[-1], len(kept), fate.by))
+        else:
+            settled[:0] = [Start(one, fate.fire_at, True, fate.by, in_turn=True) for one in kept]
+        before = course.timetable.prev(kept[0])
+        if before is not None and before >= span.first:
+            message = f"the {rules.most - left} newest were caught up" if fate.reason is None else None
+            rest = span._replace(last=before, occurrences=span.occurrences - len(kept), message=message)
+            settled.insert(0, rest)
+    if any(isinstance(one, Start) and one.in_turn for one in settled):
+        settled = [one._replace(in_turn=True) if isinstance(one, Start) else one for one in settled]
+    reckoning.outcomes = settled
+
+
+def _newest(course: Course, span: Refused, oldest: Micros, most: int) -> list[Micros]:
+    """Up to `most` instants at the end of a span, none before `oldest`, in order."""
+    found: list[Micros] = []
+    instant: Micros | None = span.last
+    while instant is not None and instant >= max(span.first, oldest) and len(found) < most:
+        found.append(instant)
+        instant = course.timetable.prev(instant)
+    return found[::-1]
 
 
 def _lone(instant: Micros, fate: Fate) -> Refused:

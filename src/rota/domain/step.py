@@ -9,12 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from rota.domain.reasons import Reason
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 OsName = Literal["linux", "macos", "windows"]
+
+
+class Backoff(StrEnum):
+    """How the delay before a further attempt goes on."""
+
+    FIXED = "fixed"  # always the same: seed 4
+    EXPONENTIAL = "exponential"  # twice as long each time: seed 5
+
+
+class OnLost(StrEnum):
+    """What follows when nobody can say how an attempt ended (`unknown`)."""
+
+    STOP = "stop"  # the target is `unknown`, too
+    RETRY = "retry"  # another attempt: only of a step that is idempotent
+    CONTINUE = "continue"  # the next step has its turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +44,17 @@ class Step:
     when: str | None = None  # template expression; false skips the step
     register: str | None = None  # later steps read the result under this name
     continue_on_error: bool = False
-    timeout_seconds: float | None = None  # None = the default step limit (300 s), or none where the job lifts it
+    timeout_seconds: float | None = None  # of each attempt; None = the job's `step_timeout_seconds`, else 300 s
     retries: int = 0
     retry_delay_seconds: float = 5.0
     idempotent: bool = False  # may be tried again after `unknown`
+    # What is rarely said. What it means: domain.retry.
+    retry_backoff: Backoff = Backoff.FIXED
+    retry_max_delay_seconds: float | None = None
+    retry_jitter: float | None = None  # a share of the delay, 0 to 0.5
+    retry_on: tuple[str, ...] = ()  # states, reasons, exit codes; empty = every known failure
+    on_lost: OnLost | None = None  # None = retry where it is idempotent, else stop
+    total_timeout_seconds: float | None = None  # of all attempts together, and the delays between them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +122,48 @@ class StepResult:
     exit_code: int | None = None
     changed: bool | None = None  # None = the action cannot tell
     registered: Mapping[str, Json] = field(default_factory=dict)
+
+
+_RARE = {
+    "retry_backoff": Backoff.FIXED,
+    "retry_max_delay_seconds": None,
+    "retry_jitter": None,
+    "retry_on": (),
+    "on_lost": None,
+    "total_timeout_seconds": None,
+}
+
+
+def step_to_dict(step: Step) -> dict[str, Json]:
+    """The JSON of a step. What is rarely said is there only where it is: plans keep their digests."""
+    # Spelt out: dataclasses.asdict copies deeply, and this is done for every plan that is looked up.
+    data: dict[str, Json] = {
+        "name": step.name,
+        "action": step.action,
+        "params": dict(step.params),
+        "os": step.os,
+        "when": step.when,
+        "register": step.register,
+        "continue_on_error": step.continue_on_error,
+        "timeout_seconds": step.timeout_seconds,
+        "retries": step.retries,
+        "retry_delay_seconds": step.retry_delay_seconds,
+        "idempotent": step.idempotent,
+    }
+    for name, unsaid in _RARE.items():
+        value = getattr(step, name)
+        if value != unsaid:
+            data[name] = list(value) if name == "retry_on" else value
+    return data
+
+
+def step_from_dict(data: Mapping[str, Json]) -> Step:
+    """Read what `step_to_dict` wrote."""
+    fields: dict[str, object] = dict(data)
+    if "retry_backoff" in fields:
+        fields["retry_backoff"] = Backoff(str(fields["retry_backoff"]))
+    if "on_lost" in fields:
+        fields["on_lost"] = OnLost(str(fields["on_lost"]))
+    if "retry_on" in fields:
+        fields["retry_on"] = tuple(fields["retry_on"])  # type: ignore[arg-type]  # a list of texts, by step_to_dict
+    return Step(**fields)  # type: ignore[arg-type]  # keys are those of step_to_dict; Step() refuses others

@@ -16,6 +16,7 @@ from rota.domain.errors import Unavailable
 from rota.domain.reasons import Reason
 from rota.engine.evidence import Evidence
 from rota.engine.janitor import Janitor
+from rota.engine.leases import Leases
 from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
@@ -57,11 +58,14 @@ class Engine:
         connectors: Mapping[str, Connector],
         pump: OutputPump,
         oversees: Overseeing | None,
+        leases: Leases | None = None,
         stopped: asyncio.Event | None = None,
     ) -> None:
-        """`stopped` is set when all that ran has ended and is recorded, or was left to the keeper."""
+        """`leases`: other machines share the store. `stopped` is set when all that ran has ended and is recorded, or was
+        left to the keeper."""
         self._owner, self._store, self._clock = owner, store, clock
         self._worker, self._connectors, self._pump, self._oversees = worker, connectors, pump, oversees
+        self._leases = leases
         self._planning: asyncio.Task[None] | None = None
         self._stopped = stopped or asyncio.Event()
         self.ready = asyncio.Event()  # work may be given to the worker
@@ -81,6 +85,8 @@ class Engine:
                 if overseeing.planner is not None:
                     self._planning = group.create_task(overseeing.planner.run(), name="planner")
                     tasks.append(self._planning)
+            if self._leases is not None:
+                tasks.append(group.create_task(self._leases.run(), name="leases"))
             tasks.append(group.create_task(self._housekeep(), name="housekeeping"))
             self._worker.reporter.look()
             self.ready.set()
@@ -113,7 +119,7 @@ class Engine:
         self._worker.cancel_all(Reason.SHUTDOWN)
 
     async def _let_go(self, *, leave: bool) -> None:
-        nothing_left = not self._worker.held_runs
+        nothing_left = self._worker.is_idle  # a verdict that could not be written is the next owner's to find
         if self._oversees is not None:
             await self._oversees.evidence.stop()
         for connector in self._connectors.values():
@@ -138,6 +144,7 @@ class Engine:
                     await connector.tidy()
                 if (overseeing := self._oversees) is not None:
                     await overseeing.rescuer.sweep_if_needed()
+                    await overseeing.outbox.look()
                     await overseeing.evidence.seek_if_due()
                     await overseeing.janitor.sweep_if_due()
                     for chore in overseeing.chores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from rota.ports import Store, Tx
 
 _OS: dict[str, OsName] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _HERE = _OS.get(sys.platform)
+
+_Key = tuple[str, int | None]  # name, id of the version
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,24 @@ class Hosts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[tuple[str, int | None], Frozen] = {}
+        self._known: dict[_Key, Frozen] = {}
+        self._wanted: set[_Key] = set()
+        self._reading = asyncio.Lock()
 
     async def of(self, name: str, version_id: int | None) -> Frozen:
         """The host at that version; this machine where there is none (`@controller`, `local`)."""
-        known = self._known.get((name, version_id))
+        key = name, version_id
+        known = self._known.get(key)
         if known is None:
-            host = Host(name=name, os=_HERE)
-            if version_id is not None:
-                host = await self._store.read(lambda tx: _host(tx, name, version_id))
-            known = self._known[name, version_id] = Frozen(host, _facts_of(host))
+            self._wanted.add(key)
+            async with self._reading:  # a fleet's targets come together: whoever is next reads for all who wait
+                if key not in self._known:
+                    wanted, self._wanted = self._wanted | {key}, set()
+                    hosts = await self._store.read(lambda tx: [_host(tx, *each) for each in wanted])
+                    self._known |= {
+                        each: Frozen(host, _facts_of(host)) for each, host in zip(wanted, hosts, strict=True)
+                    }
+            known = self._known[key]
         return known
 
 
@@ -48,7 +59,9 @@ def _facts_of(host: Host) -> Mapping[str, Json]:
     }  # fmt: skip
 
 
-def _host(tx: Tx, name: str, version_id: int) -> Host:
+def _host(tx: Tx, name: str, version_id: int | None) -> Host:
+    if version_id is None:
+        return Host(name=name, os=_HERE)
     row = tx.driver.execute("SELECT spec FROM host_version WHERE id = ?", (version_id,)).fetchone()
     spec = json.loads(row[0]) if row else {}
     if spec.get("connector", "local") == "local" and not spec.get("os"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rota.domain.errors import Skipped
-from rota.domain.policy import on_overlap
+from rota.domain.policy import on_overlap, refusal
 from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.engine.events import RunEvents
 from rota.engine.plans import Plans
@@ -30,7 +30,10 @@ class EngineLauncher:
         owner: str,
         nudge: Callable[[], None],
         made: set[int] | None = None,
+        for_ends: Store | None = None,
     ) -> None:
+        """`for_ends`: where cancels are written, also when `store` takes nothing new."""
+        self._for_ends = for_ends or store
         self._store, self._worker, self._plans, self._events = store, worker, plans, events
         self._owner, self._nudge, self._made = owner, nudge, made
 
@@ -51,7 +54,7 @@ class EngineLauncher:
         return run_id
 
     async def cancel(self, run_id: int, *, reason: Reason) -> bool:
-        done = await self._store.write(lambda tx: cancel_run(tx, run_id, reason))
+        done = await self._for_ends.write(lambda tx: cancel_run(tx, run_id, reason))
         if isinstance(done, CancelOrder):
             self._worker.cancel(run_id, reason)
         self._events.touched(run_id)
@@ -73,25 +76,27 @@ def _launch(
     waits = False
     if request.key is not None:
         known = tx.driver.execute(
-            "SELECT id FROM run WHERE job_id IS ? AND key = ?", (request.job_id, request.key)
+            "SELECT id FROM run WHERE job_id IS /*pg: NOT DISTINCT FROM */ ? AND key = ?", (request.job_id, request.key)
         ).fetchone()
         if known is not None:
             return int(known[0]), [], []
     if request.job_id is not None:
         active, last_run = tx.driver.execute(
-            "SELECT active, last_run_id FROM job_state WHERE job_id = ?", (request.job_id,)
+            "SELECT active, last_run_id FROM job_state WHERE job_id = ? /*pg: FOR UPDATE */", (request.job_id,)
         ).fetchone()
-        decision = on_overlap(request.overlap, active) if request.overlap is not None else "start"
-        if decision == "skip":
-            record_refusal(tx, request, None, Reason.OVERLAP_SKIP, tx.at, tx.at, 1, last_run, None)
+        policy, limit = request.overlap, request.overlap_limit
+        decision = "start" if policy is None else on_overlap(policy, active, limit)
+        if policy is not None and decision == "skip":
+            message = refusal(policy, limit)
+            record_refusal(tx, request, None, Reason.OVERLAP_SKIP, tx.at, tx.at, 1, last_run, message)
             return Skipped(
-                f"{request.title} was not started: {EXPLANATIONS[Reason.OVERLAP_SKIP]}",
+                f"{request.title} was not started: {message or EXPLANATIONS[Reason.OVERLAP_SKIP]}",
                 reason=Reason.OVERLAP_SKIP,
                 hint=f"see it run: rota schedule logs {request.title}",
             )
         if decision == "replace":
             cancels = cancel_runs_of(tx, request.job_id, Reason.OVERLAP_REPLACED)
-            waits = True
+        waits = decision in {"replace", "queue"}
     launch = Launch(tx, owner, slots)
     launch.add(Draft(request, None, None, waits_for_overlap=waits))
     (run_id,), work = launch.flush()

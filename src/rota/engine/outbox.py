@@ -24,6 +24,11 @@ class Outbox:
     def nudge(self) -> None:
         self._wake.set()
 
+    async def look(self) -> None:
+        """See whether somebody else's ends wait: those of a command beside the daemon nudge nobody here."""
+        if not self._wake.is_set() and await self._store.read(_is_anything_open):
+            self._wake.set()
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
@@ -42,10 +47,16 @@ class Outbox:
                 break
 
 
+def _is_anything_open(tx: Tx) -> bool:
+    (found,) = tx.driver.execute("SELECT EXISTS (SELECT 1 FROM outbox WHERE delivered_at IS NULL)").fetchone()
+    return bool(found)
+
+
 def _take(tx: Tx) -> list[int]:
     rows = tx.driver.execute(
         "UPDATE outbox SET delivered_at = ? WHERE id IN"
-        " (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ?) RETURNING run_id",
+        " (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ? /*pg: FOR UPDATE SKIP LOCKED */)"
+        " RETURNING run_id",
         (tx.at, BATCH),
     ).fetchall()
     return [run_id for (run_id,) in rows]

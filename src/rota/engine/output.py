@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rota.domain.errors import NotFound, Unavailable
 from rota.engine.events import RunEvents
 from rota.ports import Clock, OutputPiece
-from rota.storage.output import Chunk, OutputStore
+from rota.storage.output import Chunk, Outputs
 
 PACE_SECONDS = 0.2  # between rounds while output grows; an attempt's end does not wait for it
 PIECE_BYTES = 262_144  # per attempt and round
@@ -46,7 +46,7 @@ class Tap:
 
 
 class OutputPump:
-    def __init__(self, store: OutputStore, clock: Clock, events: RunEvents) -> None:
+    def __init__(self, store: Outputs, clock: Clock, events: RunEvents) -> None:
         self._store, self._clock, self._events = store, clock, events
         self._dirty: dict[Tap, None] = {}
         self._wake, self._now = asyncio.Event(), asyncio.Event()

@@ -25,6 +25,7 @@ FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 5_000, 8
 LONGEST_SLEEP_SECONDS = 5.0
 LOOK_AGAIN: Micros = 60 * SECOND  # what another process changed is seen within this
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
+BESIDE_SECONDS = 0.05  # what is due is just being planned by another daemon: look again then
 CARDS_KEPT = 200_000
 LOADED_AT_ONCE = 500  # about 30 ms, which is what a start may have to wait for them
 
@@ -66,6 +67,9 @@ class Planner:
         planned = await self._plan(batch)
         if planned.missing:
             await self._load(planned.missing)
+            return batch
+        if not planned.handled and planned.next_fire is not None and planned.next_fire <= planned.at:
+            await self._clock.sleep(BESIDE_SECONDS)
             return batch
         is_behind = planned.handled == batch
         self._worker.reporter.starts_first(is_behind)

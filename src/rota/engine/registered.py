@@ -1,9 +1,10 @@
-"""What earlier steps of a target registered, read back when another owner goes on with it."""
+"""What earlier attempts of a target left behind, read back where it matters: registered values, and since when."""
 
 from __future__ import annotations
 
 import json
 
+from rota.domain.instant import Micros
 from rota.domain.plan import Plan
 from rota.domain.step import Json
 from rota.ports import Tx
@@ -23,3 +24,11 @@ def registered_before(tx: Tx, target_id: int, plan: Plan) -> dict[str, dict[str,
         if name:
             found[name] = json.loads(text)
     return found
+
+
+def step_began_at(tx: Tx, target_id: int, step: int) -> Micros:
+    """When the first attempt of a step was intended."""
+    (began,) = tx.driver.execute(
+        "SELECT min(intended_at) FROM attempt WHERE run_target_id = ? AND step = ?", (target_id, step)
+    ).fetchone()
+    return int(began)

@@ -14,9 +14,9 @@ from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
-from rota.storage.admission import admit, is_anything_waiting
+from rota.storage.admission import admit, what_waits
 from rota.storage.claiming import claim
-from rota.storage.finishing import move_on, settle
+from rota.storage.finishing import expire_unstarted, move_on, settle
 from rota.storage.parking import next_look
 from rota.storage.work import Assignment, Report, Settled
 
@@ -52,6 +52,7 @@ class Reporter:
         self._held, self._released = False, asyncio.Event()
         self.something_waits = True  # as far as the last commit saw: another process may free what it waits for
         self._look_at: Micros | None = None  # the next moment at which time alone makes something claimable
+        self._expires_at: Micros | None = 0  # from then on runs may have waited as long as they may
 
     def add(self, report: Report) -> None:
         """Have it committed soon."""
@@ -68,6 +69,7 @@ class Reporter:
 
     def look(self) -> None:
         """Look for work that waits, even if there is nothing to report."""
+        self._expires_at = 0
         self._wake.set()
 
     def starts_first(self, held: bool) -> None:
@@ -129,7 +131,11 @@ class Reporter:
 
     def _turn(self, tx: Tx, reports: Sequence[Report], slots: int) -> tuple[Settled, list[Assignment], Micros | None]:
         settled = settle(tx, reports)
+        if self._expires_at is not None and self._expires_at <= tx.at:
+            expire_unstarted(tx, settled, only_runs=self._only_runs)
         admit(tx, only_runs=self._only_runs)
         work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs, settled=settled)
-        self.something_waits = is_anything_waiting(tx)
-        return settled, work, next_look(tx, self._only_runs)
+        waiting = what_waits(tx, only_runs=self._only_runs)
+        self.something_waits, self._expires_at = waiting.is_anything, waiting.expires_at
+        moments = (next_look(tx, self._only_runs), waiting.turn_at, waiting.expires_at)
+        return settled, work, min((moment for moment in moments if moment is not None), default=None)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from rota.actions.registry import KINDS
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate
-from rota.engine.plans import Plans
 from rota.engine.worker import Worker
-from rota.ports import Connector, Store
+from rota.ports import Connector, Store, Tx
 from rota.storage.rescue import Rescued, end_owner, living_owners, take_over
 from rota.storage.work import token_of
 
@@ -30,16 +29,17 @@ class Rescuer:
         self,
         *,
         store: Store,
-        plans: Plans,
         connectors: Mapping[str, Connector],
         worker: Worker,
         owner: str,
         dead_of: DeadOf,
         has_dead: Callable[[], bool],
         swept: Callable[[], object],
+        node: str | None = None,
     ) -> None:
-        self._store, self._plans, self._connectors, self._worker = store, plans, connectors, worker
+        self._store, self._connectors, self._worker = store, connectors, worker
         self._owner, self._dead_of, self._has_dead, self._swept = owner, dead_of, has_dead, swept
+        self._node = node
         self._unfinished = False
 
     async def sweep_if_needed(self) -> None:
@@ -50,9 +50,9 @@ class Rescuer:
 
     async def sweep(self) -> int:
         """Settle everything that dead owners held. Returns how many targets that were."""
-        owners = [owner for owner in await self._store.read(living_owners) if owner != self._owner]
+        owners = [owner for owner in await self._store.read(self._owners) if owner != self._owner]
         dead = list(self._dead_of(owners))
-        if not dead:
+        if not dead and not self._has_dead():  # one that others gave up may have left its keeper
             return 0
         silent: set[str] = set()
         for connector in self._connectors.values():
@@ -70,9 +70,12 @@ class Rescuer:
         self._worker.reporter.look()
         return count
 
+    def _owners(self, tx: Tx) -> list[str]:
+        return living_owners(tx, self._node)
+
     async def _go_on(self, rescued: Rescued) -> None:
         work = rescued.work
-        plan = await self._plans.get(work.plan_id)
+        plan = await self._worker.plan_of(work)  # it is ours now, and must be gone on with: the store may be away
         if not rescued.attempt_open:
             self._worker.resume(work, follow=False, cancel=rescued.cancel)
             return

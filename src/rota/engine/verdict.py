@@ -6,8 +6,9 @@ from rota.domain.fanout import OnOffline
 from rota.domain.instant import SECOND, Micros
 from rota.domain.plan import Plan
 from rota.domain.reasons import EXPLANATIONS, Reason
+from rota.domain.retry import AWAY, delay_before_next, may_try_again
 from rota.domain.states import AttemptState, TargetState
-from rota.domain.step import Exit, Step, StepResult
+from rota.domain.step import Exit, OnLost, Step, StepResult
 from rota.storage.work import Assignment, AttemptEnd, Park, Report, TargetEnd
 
 _TARGET_OF = {
@@ -18,8 +19,6 @@ _TARGET_OF = {
     AttemptState.UNKNOWN: TargetState.UNKNOWN,
 }
 _WENT_WELL = frozenset({AttemptState.SUCCEEDED, AttemptState.SKIPPED})
-# The host may be back later. A key or password that is refused will be refused again, and may lock the account.
-AWAY = frozenset({Reason.HOST_OFFLINE, Reason.CONNECT_REFUSED, Reason.CONNECT_TIMEOUT})
 OFFLINE_LOOK: Micros = 30 * SECOND  # how long a target waits before its host is looked for again
 SUCCEEDED = TargetEnd(state=TargetState.SUCCEEDED)
 
@@ -41,10 +40,21 @@ def state_of(exit_: Exit | None, result: StepResult | None) -> tuple[AttemptStat
     return AttemptState.FAILED, Reason.STEP_FAILED
 
 
-def follow_up(work: Assignment, plan: Plan, end: AttemptEnd, *, cancel: Reason | None, now: Micros) -> Report:
-    """The report of an ended attempt. `cancel`: somebody asked for the end of the run, so nothing more is started."""
+def follow_up(
+    work: Assignment,
+    plan: Plan,
+    end: AttemptEnd,
+    *,
+    cancel: Reason | None,
+    now: Micros,
+    step_over_at: Micros | None = None,
+) -> Report:
+    """The report of an ended attempt. `cancel`: somebody asked for the end of the run, so nothing more is started.
+
+    `step_over_at`: when the time of the step with all its attempts is over; None where it has no such limit.
+    """
     step = plan.steps[work.cursor]
-    if cancel is None and (waiting := _wait(work, step, end, now)) is not None:
+    if cancel is None and (waiting := _wait(work, step, end, now, step_over_at)) is not None:
         return waiting
     if not goes_on(step, end):
         return Report(work=work, attempt=end, end=target_end(step, end))
@@ -59,10 +69,10 @@ def cancelled(reason: Reason) -> TargetEnd:
     return TargetEnd(state=TargetState.CANCELLED, reason=reason, message=EXPLANATIONS[reason])
 
 
-def _wait(work: Assignment, step: Step, end: AttemptEnd, now: Micros) -> Report | None:
+def _wait(work: Assignment, step: Step, end: AttemptEnd, now: Micros, step_over_at: Micros | None) -> Report | None:
     """The report of a target that waits for its host, leaves it out, or tries again; None where none of that is so.
 
-    Nobody waits beyond the end of the run: then the failure at hand is the verdict.
+    Nobody waits beyond the end of the run, or of the step's own time: then the failure at hand is the verdict.
     """
     over_at = work.run_started_at + work.run_timeout
     if end.state is AttemptState.UNREACHABLE and end.reason in AWAY:
@@ -74,9 +84,11 @@ def _wait(work: Assignment, step: Step, end: AttemptEnd, now: Micros) -> Report 
             until = now + OFFLINE_LOOK
             park = Park(until=until, waiting_for="host", reason=end.reason, message=end.message, has_begun=has_begun)
             return Report(work=work, attempt=None, park=park)  # a look for a host is no try of the step
-    if not may_try_again(step, end, work.number):
+    if not may_try_again(step, end.state, end.reason, end.exit_code, work.number):
         return None
-    delay = round(step.retry_delay_seconds * SECOND)
+    delay = delay_before_next(step, work.number, seed=f"{work.target_id}/{work.cursor}")
+    if step_over_at is not None and now + delay >= step_over_at:
+        return None
     if not delay:
         return Report(work=work, attempt=end, then=(work.cursor, work.number + 1))
     if now + delay >= over_at:
@@ -85,22 +97,12 @@ def _wait(work: Assignment, step: Step, end: AttemptEnd, now: Micros) -> Report 
     return Report(work=work, attempt=end, park=park)
 
 
-def may_try_again(step: Step, end: AttemptEnd, number: int) -> bool:
-    """Whether another attempt follows: after a known failure with retries left, or after `unknown` only where the
-    step says that it is idempotent (DESIGN §3 At most one start order)."""
-    if end.state is AttemptState.UNKNOWN:
-        return step.idempotent and number <= max(1, step.retries)
-    if end.state is AttemptState.TIMED_OUT:
-        return end.reason is Reason.STEP_TIMEOUT and number <= step.retries
-    if end.state is AttemptState.UNREACHABLE and end.reason not in AWAY:
-        return False
-    return end.state in {AttemptState.FAILED, AttemptState.UNREACHABLE} and number <= step.retries
-
-
 def goes_on(step: Step, end: AttemptEnd) -> bool:
     """Whether the step after this one has its turn."""
     if end.state in _WENT_WELL:
         return True
+    if end.state is AttemptState.UNKNOWN:
+        return step.on_lost is OnLost.CONTINUE
     is_known = end.state is AttemptState.FAILED or end.reason is Reason.STEP_TIMEOUT
     return step.continue_on_error and is_known
 

@@ -11,7 +11,8 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from rota.actions.commands import leftovers
 from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now, ready_now
@@ -27,15 +28,17 @@ from rota.domain.step import Command, Exit, Json, Order, Step, StepContext, Step
 from rota.engine.events import RunEvents
 from rota.engine.hosts import Hosts
 from rota.engine.output import OutputPump
+from rota.engine.patience import patiently
 from rota.engine.plans import KEPT as PLANS_KEPT
 from rota.engine.plans import Plans
-from rota.engine.registered import registered_before
+from rota.engine.registered import registered_before, step_began_at
 from rota.engine.reporter import Reporter
 from rota.engine.verdict import SUCCEEDED, cancelled, follow_up, state_of
-from rota.ports import Clock, Connector, Store
+from rota.ports import Clock, Connector, Store, Tx
 from rota.storage.work import Assignment, AttemptEnd, Report, Settled, token_of
 from rota.templating.renderer import Renderer
 
+T = TypeVar("T")
 # The run cap bounds what runs at once; this only bounds what one process takes on in memory.
 SLOTS = 20_000
 
@@ -74,13 +77,14 @@ class Worker:
         self._closing = False
         self._nothing_held = asyncio.Event()
         self.runs_ended: Callable[[], None] = lambda: None  # called after each commit that may have ended some
+        self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
         self.reporter = Reporter(
             store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
         )
 
     def slots(self) -> int:
         """How many more targets may be claimed for this worker now."""
-        return 0 if self._closing else SLOTS - len(self._held)
+        return 0 if self._closing or self.holds_back() else SLOTS - len(self._held)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -112,6 +116,12 @@ class Worker:
         held = self._held[work.target_id] = _Held(work, cancel)
         self._spawn(self._record_loss(held, reason))
 
+    async def plan_of(self, work: Assignment) -> Plan:
+        """The plan of a target that is held, as soon as the store can be read."""
+        if (plan := self._plans.peek(work.plan_id)) is not None:
+            return plan
+        return await patiently(self._clock, lambda: self._plans.get(work.plan_id))
+
     def cancel(self, run_id: int, reason: Reason) -> None:
         """End whatever of this run is in work here."""
         for held in list(self._held.values()):
@@ -129,9 +139,14 @@ class Worker:
 
     async def until_idle(self) -> None:
         """Return when nothing is held and every report is committed."""
-        while self._held or not self.reporter.is_idle:
+        while not self.is_idle:
             self._nothing_held.clear()
             await self._clock.sleep(0.1, wake=self._nothing_held)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is held and every report is committed."""
+        return not self._held and self.reporter.is_idle
 
     @property
     def held_runs(self) -> set[int]:
@@ -167,10 +182,10 @@ class Worker:
         """Take a target from its cursor to its end."""
         work = held.work
         try:
-            plan = await self._plans.get(work.plan_id)
+            plan = await self.plan_of(work)
             registered: dict[str, dict[str, Json]] = {}
             if work.cursor:
-                registered = await self._store.read(lambda tx: registered_before(tx, work.target_id, plan))
+                registered = await self._read(lambda tx: registered_before(tx, work.target_id, plan))
             while True:
                 step = plan.steps[work.cursor]
                 if not work.attempt_id and not await self._intend(held, work.cursor, work.number):
@@ -187,7 +202,11 @@ class Worker:
         work = held.work
         work.changed = work.changed or end.changed
         connector, token = self._connectors[work.connector], token_of(work.attempt_id)
-        report = follow_up(work, plan, end, cancel=held.cancel, now=self._clock.now())
+        step, over_at = plan.steps[work.cursor], None
+        if step.total_timeout_seconds is not None:
+            over_at = await self._over_at(work, step.total_timeout_seconds)
+        now = self._clock.now()
+        report = follow_up(work, plan, end, cancel=held.cancel, now=now, step_over_at=over_at)
         if report.then is None:
             self._release(held)  # its slot is free for what this very commit claims
         settled = await self.reporter.commit(report)
@@ -206,12 +225,15 @@ class Worker:
 
     # One attempt
 
+    async def _read(self, fn: Callable[[Tx], T]) -> T:
+        return await patiently(self._clock, lambda: self._store.read(fn))
+
     async def _attempt(
         self, held: _Held, plan: Plan, step: Step, registered: dict[str, dict[str, Json]], *, follow: bool
     ) -> AttemptEnd:
         work = held.work
         started_at = self._clock.now()
-        frozen = await self._hosts.of(work.host, work.host_version_id)
+        frozen = await patiently(self._clock, lambda: self._hosts.of(work.host, work.host_version_id))
         context = StepContext(variables=plan.variables, registered=registered, host=frozen.facts, run=_run_facts(work))
         exit_: Exit | None = None
         result: StepResult | Skip
@@ -265,9 +287,9 @@ class Worker:
     async def _order(self, held: _Held, host: Host, step: Step, order: Order, *, follow: bool) -> Exit:
         work, token = held.work, token_of(held.work.attempt_id)
         connector = self._connectors[work.connector]
-        timeout, reason = self._limit(work, step)
-        if timeout <= 0:
-            return Exit(cause=Reason.RUN_TIMEOUT)
+        timeout, reason = await self._limit(work, step)
+        if timeout <= 0 and not follow:
+            return Exit(cause=reason)
         tap = self._output.open(
             work.run_id, work.attempt_id, lambda offset, limit: connector.read(token, offset, limit),
             offset=await self._output.stored(work.attempt_id) if follow else 0,
@@ -277,9 +299,11 @@ class Worker:
         held.token = token
         try:
             begin = connector.follow if follow else connector.execute
-            going = begin(order, host=host, token=token, timeout_seconds=timeout, grew=grew)
+            going = begin(order, host=host, token=token, timeout_seconds=max(timeout, 0.0), grew=grew)
             if held.cancel is not None:  # it was cancelled between its claim and now
                 asyncio.get_running_loop().call_soon(self._cancel, held, held.cancel)
+            elif timeout <= 0:  # it was taken over when its time was over already: it must not run on
+                asyncio.get_running_loop().call_soon(partial(connector.cancel, token, cause=reason))
             exit_ = await going
             await tap.drain()
         finally:
@@ -293,7 +317,7 @@ class Worker:
     async def _perform(
         self, held: _Held, step: Step, perform: Callable[[], Awaitable[StepResult]]
     ) -> tuple[Exit | None, StepResult]:
-        timeout, reason = self._limit(held.work, step)
+        timeout, reason = await self._limit(held.work, step)
         held.performing = task = asyncio.ensure_future(perform())
         try:
             async with asyncio.timeout(timeout):
@@ -307,11 +331,19 @@ class Worker:
         finally:
             held.performing = None
 
-    def _limit(self, work: Assignment, step: Step) -> tuple[float, Reason]:
+    async def _limit(self, work: Assignment, step: Step) -> tuple[float, Reason]:
         """Seconds this attempt may take, and the reason if it takes longer."""
-        left = (work.run_started_at + work.run_timeout - self._clock.now()) / SECOND
+        now = self._clock.now()
+        left = (work.run_started_at + work.run_timeout - now) / SECOND
         limit = step.timeout_seconds or DEFAULT_STEP_TIMEOUT_SECONDS
+        if step.total_timeout_seconds is not None:
+            limit = min(limit, (await self._over_at(work, step.total_timeout_seconds) - now) / SECOND)
         return (limit, Reason.STEP_TIMEOUT) if limit <= left else (left, Reason.RUN_TIMEOUT)
+
+    async def _over_at(self, work: Assignment, seconds: float) -> Micros:
+        """When the time of the step at the cursor is over, which all its attempts share."""
+        began = await self._read(lambda tx: step_began_at(tx, work.target_id, work.cursor))
+        return began + round(seconds * SECOND)
 
     def _attempt_end(
         self,
@@ -342,7 +374,7 @@ class Worker:
 
     async def _record_loss(self, held: _Held, reason: Reason) -> None:
         work = held.work
-        plan = await self._plans.get(work.plan_id)
+        plan = await self.plan_of(work)
         end = AttemptEnd(
             state=AttemptState.UNKNOWN, reason=reason, message=EXPLANATIONS[reason], finished_at=self._clock.now()
         )
@@ -365,7 +397,7 @@ class Worker:
 
     def _settled(self, reports: Sequence[Report], settled: Settled) -> None:
         self._events.touched_all(report.work.run_id for report in reports)
-        self._events.touched_all(settled.finished_runs)
+        self._events.ended_all(settled.finished_runs)
         if settled.finished_runs or not reports:  # without reports: somebody ended runs elsewhere, and had us look
             self.runs_ended()
 

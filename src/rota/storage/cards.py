@@ -75,6 +75,7 @@ def _card(
         request=RunRequest(
             title=spec.name, kind=kind, plan_id=plan_id, target_set_id=frozen.id, members=frozen.members,
             principal=principal, job_id=job_id, job_version_id=version_id, overlap=spec.overlap,
+            overlap_limit=spec.policies.overlap_limit, patience=spec.policies.patience,
             priority=spec.priority, targets_at_once=spec.targets_at_once, fan_out=spec.fan_out.rules,
             run_timeout=round(spec.run_timeout_seconds * SECOND),
         ),
@@ -87,6 +88,7 @@ def _card(
         else None,
         spreading=spreading_of(spec.name, spec.spread_seconds, spec.jitter_seconds),
         subject=subject_of(job_id, spec, frozen.members),
+        catch_up=spec.policies.catch_up,
     )  # fmt: skip
 
 

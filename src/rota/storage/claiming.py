@@ -19,6 +19,7 @@ from rota.storage import fanout, host_locks, parking
 from rota.storage.finishing import expire
 from rota.storage.launching import write_intents
 from rota.storage.limits import Room
+from rota.storage.row_locks import free_jobs
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment, Settled
 
@@ -112,14 +113,21 @@ class _Turn:
         after = 0
         while priority is not None:
             rows = driver.execute(_CLAIM.queued, (priority, after, self.room.full_sites, page)).fetchall()
-            yield from map(_Queued._make, rows)
+            yield from self._free(list(map(_Queued._make, rows)))
             if len(rows) == page:
                 after, run_id = rows[-1][0], rows[-1][1]
-                if self.gates[run_id].room <= 0:
+                if run_id in self.gates and self.gates[run_id].room <= 0:
                     (after,) = driver.execute(_CLAIM.last_of_run, (run_id,)).fetchone()
             else:
                 (priority,) = driver.execute(_CLAIM.next_priority, (priority,)).fetchone()
                 after = 0
+
+    def _free(self, found: list[_Queued]) -> list[_Queued]:
+        """Those of whose jobs nobody else is about to write: the others' turn comes in a moment."""
+        if self.tx.is_exclusive:
+            return found
+        free = free_jobs(self.tx, {one.job_id for one in found if one.job_id is not None})
+        return [one for one in found if one.job_id is None or one.job_id in free]
 
     def consider(self, queued: _Queued) -> None:
         """Take the target on, or note why not."""
@@ -129,13 +137,14 @@ class _Turn:
         if queued.batch > gate.open_batch:
             gate.room = 0  # ids are in the order of batches: none behind it may start either
             return
-        if not self.room.has(queued.site):
+        if not self.room.has(queued.site, queued.host, queued.job_id):
             return
-        if gate.lock_hosts and queued.host != CONTROLLER and not self._lock(queued):
-            self.locked_out.append(queued)
+        if gate.lock_hosts and queued.host != CONTROLLER and (locked := self._lock(queued)) is not True:
+            if locked is False:
+                self.locked_out.append(queued)
             return
         gate.room -= 1
-        self.room.take(queued.site)
+        self.room.take(queued.site, queued.host, queued.job_id)
         self.work.append(self._assignment(queued))
 
     def write(self, owner: str, settled: Settled) -> None:
@@ -143,7 +152,7 @@ class _Turn:
         driver.executemany(_CLAIM.take, [(owner, at, a.target_id) for a in work])
         runs = {a.run_id: a.run_started_at + a.run_timeout for a in work}
         driver.executemany(_CLAIM.run_started, [(at, run_id) for run_id in runs])
-        driver.executemany(_ADMIT.job_admitted, [(RunState.RUNNING, at, run_id) for run_id in runs])
+        driver.executemany(_ADMIT.job_admitted, [(RunState.RUNNING, at, run_id, run_id) for run_id in runs])
         write_intents(self.tx, work)
         for run_id, over_at in runs.items():
             gate = self.gates[run_id]
@@ -166,7 +175,7 @@ class _Turn:
             self.overdue[queued.run_id] = queued.job_id
             return gate
         (in_work,) = self.tx.driver.execute(_CLAIM.in_work, (queued.run_id,)).fetchone()
-        gate.room = queued.at_once - in_work
+        gate.room = min(queued.at_once - in_work, self.room.of_job(queued.job_id))
         if queued.on_offline is not None:
             rules = fanout.gate_of(self.tx, queued.run_id)
             gate.open_batch, gate.spacing, gate.lock_hosts = rules.open_batch, rules.spacing, rules.lock_hosts
@@ -176,7 +185,7 @@ class _Turn:
                 gate.room = min(gate.room, 1)
         return gate
 
-    def _lock(self, queued: _Queued) -> bool:
+    def _lock(self, queued: _Queued) -> bool | None:
         return host_locks.take(self.tx, queued.host, run_id=queued.run_id, target_id=queued.target_id)
 
     def _assignment(self, queued: _Queued) -> Assignment:

@@ -17,6 +17,6 @@ def current(tx: Tx, name: Counted) -> int:
 def bump(tx: Tx, name: Counted) -> None:
     tx.driver.execute(
         "INSERT INTO instance (key, value) VALUES (?, '1')"
-        " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+        " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(instance.value AS INTEGER) + 1 AS TEXT)",
         (name,),
     )

@@ -73,9 +73,11 @@ def look_at_continuous(tx: Tx) -> None:
     tx.driver.execute(
         """
         UPDATE due SET fire_at = ?
-        WHERE fire_at > ? AND trigger_id IN (
-            SELECT trigger.id FROM trigger JOIN job_state ON job_state.job_id = trigger.job_id
-            WHERE trigger.kind = 'continuous' AND job_state.active = 0)
+        WHERE trigger_id IN (
+            SELECT trigger_id FROM due WHERE fire_at > ? AND trigger_id IN (
+                SELECT trigger.id FROM trigger JOIN job_state ON job_state.job_id = trigger.job_id
+                WHERE trigger.kind = 'continuous' AND job_state.active = 0)
+            /*pg: FOR UPDATE SKIP LOCKED */)
         """,
         (tx.at, tx.at),
     )
@@ -92,6 +94,8 @@ def daemon_started(tx: Tx) -> bool:
         LEFT JOIN run_quota ON run_quota.job_id = job.id
         WHERE trigger.kind = 'on_start' AND trigger.timetable_id IS NOT NULL AND job.enabled
             AND coalesce(run_quota.made < run_quota.most, TRUE)
+        ORDER BY trigger.id
+        /*pg: FOR UPDATE OF due */
         """
     ).fetchall()
     for trigger_id, job_id, job_name, unplanned in rows:
@@ -101,7 +105,8 @@ def daemon_started(tx: Tx) -> bool:
                 message=_BEFORE_PLANNED, first=unplanned, last=unplanned, count=1,
             )  # fmt: skip
         tx.driver.execute(
-            "UPDATE due SET nominal = max(high_water + 1, ?), fire_at = ?, deferred_by = NULL WHERE trigger_id = ?",
-            (tx.at, tx.at, trigger_id),
+            "UPDATE due SET nominal = CASE WHEN high_water < ? THEN ? ELSE high_water + 1 END, fire_at = ?,"
+            " deferred_by = NULL WHERE trigger_id = ?",
+            (tx.at, tx.at, tx.at, trigger_id),
         )
     return tx.driver.execute("SELECT 1 FROM trigger WHERE kind = 'continuous' LIMIT 1").fetchone() is not None

@@ -1,4 +1,4 @@
-"""Where transactions run: one writer thread and a few reader threads, or inline (simulation and small tests).
+"""Where transactions run: writer threads (one, on SQLite) and a few readers, or inline (simulation and small tests).
 
 Writes that wait while one commits are taken together and share the next commit: natural group commit, no lingering.
 """
@@ -56,7 +56,10 @@ class InlineExecutor:
 
 
 class ThreadExecutor:
-    def __init__(self, *, readers: int) -> None:
+    """Each of `writers` threads takes up to `group` of the waiting writes at a time. SQLite has one writer."""
+
+    def __init__(self, *, readers: int, writers: int = 1, group: int = MAX_GROUP) -> None:
+        self._writers, self._group = writers, group
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="rota-reader")
         self._closing = threading.Lock()  # nothing may be queued behind the end, where nobody would answer it
@@ -64,8 +67,11 @@ class ThreadExecutor:
 
     def start(self, write_group: WriteGroup) -> None:
         self._write_group = write_group
-        self._thread = threading.Thread(target=self._serve, name="rota-writer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._serve, name="rota-writer", daemon=True) for _ in range(self._writers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -85,15 +91,17 @@ class ThreadExecutor:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(None)
-        self._thread.join()
+            for _ in self._threads:
+                self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
         self._readers.shutdown()
 
     def _serve(self) -> None:
         while (first := self._queue.get()) is not None:
             group = [first]
             stop = False
-            while len(group) < MAX_GROUP:
+            while len(group) < self._group:
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:

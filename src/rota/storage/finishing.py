@@ -5,7 +5,7 @@ Every write names the fence of the claim. Lock order everywhere: job_state, run,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,9 +14,10 @@ from rota.domain.run import BAD, RunEnd, roll_up
 from rota.domain.run import TargetEnd as Group
 from rota.domain.states import RunState, TargetState
 from rota.ports import Tx
-from rota.storage import fanout, host_locks
+from rota.storage import fanout, host_locks, turns
 from rota.storage.launching import insert_attempts
 from rota.storage.parking import park
+from rota.storage.row_locks import hold_ends
 from rota.storage.statements import Statements
 from rota.storage.work import Report, Settled, TargetEnd
 
@@ -39,6 +40,8 @@ def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
     rest is skipped. The assignments stay as they are until `move_on`: a commit may fail and be tried again.
     """
     driver, settled = tx.driver, Settled({}, set(), [])
+    if not tx.is_exclusive:
+        hold_ends(tx, {report.work.run_id for report in reports if report.then is None})
     driver.executemany(_FINISH.attempt, [_attempt_row(report) for report in reports if report.attempt is not None])
     ending = [report for report in reports if report.end is not None]
     if len(ending) != len(reports):
@@ -93,11 +96,13 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
     """Ask for the end of one run. False: it was final already, or cancelled before. None: it ended at once, as
     nothing of it was in work. Otherwise the order for whoever holds its targets."""
     driver, at = tx.driver, tx.at
+    hold_ends(tx, [run_id])
     row = driver.execute(_FINISH.cancel_request, (at, reason, run_id)).fetchone()
     if row is None:
         return False
     state, job_id, _total = row
     if state == RunState.WAITING:
+        turns.forget(tx, run_id)
         never = RunState.SKIPPED if reason is Reason.OVERLAP_REPLACED else RunState.CANCELLED
         finish_runs(tx, [(run_id, job_id, RunEnd(never, reason, EXPLANATIONS[reason], 0))], held_slots=False)
         return None
@@ -109,6 +114,14 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
 def expire(tx: Tx, run_id: int, job_id: int | None, settled: Settled) -> None:
     """The time of a run is over: what of it is still queued ends now. What is at work has a timeout of its own."""
     _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.TIMED_OUT, reason=Reason.RUN_TIMEOUT), settled)
+
+
+def expire_unstarted(tx: Tx, settled: Settled, *, only_runs: Collection[int] | None = None) -> None:
+    """End the runs that have not started within the time their jobs allow. `only_runs`: see `claim`."""
+    expired = turns.expire(tx, only_runs)
+    for held_slot in (True, False):
+        ends = [(one.run_id, one.job_id, one.end) for one in expired if one.held_slot is held_slot]
+        finish_runs(tx, ends, settled, held_slots=held_slot)
 
 
 def cancel_runs_of(tx: Tx, job_id: int, reason: Reason) -> list[CancelOrder]:

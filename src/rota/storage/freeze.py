@@ -45,7 +45,8 @@ def library_version(tx: Tx) -> int:
 
 def plan_for(tx: Tx, spec: JobSpec) -> int:
     """The row id of the plan that the job makes with the library as it is now. Raises as `expand` does."""
-    return store_plan(tx, expand(tx, spec.steps, spec.variables))
+    plan = expand(tx, spec.steps, spec.variables)
+    return store_plan(tx, _timed(plan, spec.policies.step_timeout_seconds))
 
 
 def expand(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str]) -> Plan:
@@ -81,6 +82,14 @@ def expand(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str]) -> Plan:
         ]  # fmt: skip
     values: dict[str, Json] = {**defaults, **variables}
     return Plan(steps=tuple(flat), variables=values, items=items)
+
+
+def _timed(plan: Plan, seconds: float | None) -> Plan:
+    """The plan with the job's timeout on each step that has none of its own."""
+    if seconds is None:
+        return plan
+    steps = (step if step.timeout_seconds else replace(step, timeout_seconds=seconds) for step in plan.steps)
+    return replace(plan, steps=tuple(steps))
 
 
 @lru_cache(maxsize=256)

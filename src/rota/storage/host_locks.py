@@ -15,12 +15,16 @@ from rota.storage.statements import Statements
 _LOCKS = Statements("host_locks")
 
 
-def take(tx: Tx, host: str, *, run_id: int, target_id: int) -> bool:
-    """Whether the target has its host to itself now. Asking again is no harm."""
+def take(tx: Tx, host: str, *, run_id: int, target_id: int) -> bool | None:
+    """Whether the target has its host to itself now. Asking again is no harm.
+
+    None: the lock is being released at this moment. Whoever parked behind it now would not be let in.
+    """
     driver = tx.driver
     if driver.execute(_LOCKS.take, (host, run_id, target_id, tx.at)).rowcount:
         return True
-    return bool(driver.execute(_LOCKS.is_holder, (host, target_id)).fetchone()[0])
+    row = driver.execute(_LOCKS.is_holder, (target_id, host)).fetchone()
+    return None if row is None else bool(row[0])
 
 
 def lock_out(tx: Tx, waiting: Iterable[tuple[int, Micros | None]]) -> None:

@@ -16,7 +16,7 @@ from rota.domain.fanout import FanOut
 from rota.domain.instant import Micros
 from rota.domain.states import RunState, TargetState
 from rota.ports import Member, RunRequest, Tx
-from rota.storage import fanout, limits
+from rota.storage import fanout, limits, turns
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment
 
@@ -28,6 +28,7 @@ class Draft:
     """A run about to be inserted. `waits_for_overlap`: older runs of the job must end first. `run_id`: set by flush.
 
     `due_at`: when it was to start, where that is not its nominal instant; `deferred_by` the calendar that put it off.
+    `turn`: it is one of several that are caught up.
     """
 
     request: RunRequest
@@ -37,6 +38,7 @@ class Draft:
     waits_for_overlap: bool = False
     due_at: Micros | None = None
     deferred_by: str | None = None
+    turn: turns.Turn | None = None
     run_id: int = 0
 
 
@@ -71,7 +73,7 @@ class Launch:
         cap, used = tx.driver.execute(_PLAN.limit).fetchone()
         free_runs, free_slots = max(0, cap - used), self.slots
         short_way = owner is not None and not limits.any_on_targets(tx)
-        runs, states, work = [], [], []
+        runs, states, work, waits = [], [], [], []
         targets: list[tuple[object, ...]] = []
         target_id = tx.take_ids("run_target", sum(len(d.request.members) for d in self.drafts))
         admitted = 0
@@ -113,6 +115,9 @@ class Launch:
                  request.principal, request.rerun_of, at, due_at, None if waiting_for else at, started_at,
                  draft.deferred_by)
             )  # fmt: skip
+            if started_at is None and (draft.turn is not None or request.patience is not None):
+                job_id, turn, patience = request.job_id, draft.turn, request.patience
+                waits.append(turns.row_of(run_id, job_id, turn, patience, due_at=due_at, made_at=at))
             if request.fan_out is not None:
                 fanout.insert(tx, run_id, request.fan_out, total)
             if request.job_id is not None:
@@ -122,6 +127,8 @@ class Launch:
         driver.executemany(_START.target, targets)
         driver.executemany(_PLAN.job_started, states)
         write_intents(tx, work)
+        if waits:
+            turns.insert(tx, waits)
         if admitted:
             driver.execute(_PLAN.use_limit, (admitted,))
         self.left_waiting = admitted < count or len(work) < len(targets)

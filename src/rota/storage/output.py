@@ -10,16 +10,18 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from rota.domain.errors import Unavailable
-from rota.ports import OutputItem
+from rota.domain.errors import DiskFull, Unavailable
+from rota.ports import OutputItem, OutputReader
 from rota.storage.sqlite import storage_error
 
 T = TypeVar("T")
 HEAD_BYTES = 65_536
 TAIL_BYTES = 196_608
+FORGOTTEN_RUNS, FORGOTTEN_CHUNKS = 200, 500  # of one slice of retention
 _SCHEMA = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -43,29 +45,55 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-class OutputStore:
-    """See `ports.OutputReader`. One thread, so that order is the order of the calls."""
+class Outputs(OutputReader, Protocol):
+    """Where output is kept, and how it gets there. All raise Unavailable."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    async def append(self, chunks: Sequence[Chunk]) -> None:
+        """Keep these pieces, which must not overlap what is kept already; drop what the bounds no longer allow."""
+
+    async def end_of(self, attempt_id: int) -> int:
+        """One past the last byte kept of an attempt; 0 if there is none."""
+
+    async def forget(self, run_ids: Iterable[int]) -> None:
+        """Drop the output of runs that retention has deleted."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class OutputStore:
+    """See `Outputs`. One thread, so that order is the order of the calls."""
+
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make an empty one where there is none, for those who read and write it in their own way."""
+        with closing(sqlite3.connect(path)) as driver:
+            driver.executescript(_SCHEMA)
+
+    def __init__(self, path: Path, *, may_grow: Callable[[], bool] = lambda: True) -> None:
+        """`may_grow`: output is not kept while it says no, as what room there is belongs to verdicts."""
+        self.path, self._may_grow = path, may_grow
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rota-output")
         self._driver: sqlite3.Connection | None = None
 
     async def append(self, chunks: Sequence[Chunk]) -> None:
-        """Keep these pieces, which must not overlap what is kept already; drop what the bounds no longer allow."""
+        if not self._may_grow():
+            raise DiskFull("the disk is full: output is not kept", hint="free some space: it goes on by itself")
         await self._call(lambda driver: _append(driver, chunks))
 
     async def after(self, run_id: int, seq: int, limit: int) -> Sequence[OutputItem]:
         return await self._call(lambda driver: _after(driver, run_id, seq, limit))
 
     async def end_of(self, attempt_id: int) -> int:
-        """One past the last byte kept of an attempt; 0 if there is none."""
         return await self._call(lambda driver: _end_of(driver, attempt_id))
 
     async def forget(self, run_ids: Iterable[int]) -> None:
-        """Drop the output of runs that retention has deleted."""
+        """Drop the output of runs that retention deletes, in slices between which other output is stored."""
         rows = [(run_id,) for run_id in run_ids]
-        await self._call(lambda driver: _forget(driver, rows))
+        for start in range(0, len(rows), FORGOTTEN_RUNS):
+            some = rows[start : start + FORGOTTEN_RUNS]
+            while await self._call(lambda driver, some=some: _forget(driver, some)) == FORGOTTEN_CHUNKS:  # type: ignore[misc]
+                continue
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -123,8 +151,15 @@ def _end_of(driver: sqlite3.Connection, attempt_id: int) -> int:
     return int(end)
 
 
-def _forget(driver: sqlite3.Connection, rows: Sequence[tuple[int]]) -> None:
+def _forget(driver: sqlite3.Connection, rows: Sequence[tuple[int]]) -> int:
+    """Drop up to FORGOTTEN_CHUNKS pieces of these runs, and give the room back. Returns how many there were."""
     driver.execute("BEGIN IMMEDIATE")
-    driver.executemany("DELETE FROM chunk WHERE run_id = ?", rows)
+    places = ", ".join("?" * len(rows))
+    gone = driver.execute(
+        f"DELETE FROM chunk WHERE seq IN (SELECT seq FROM chunk WHERE run_id IN ({places}) LIMIT {FORGOTTEN_CHUNKS})",  # noqa: S608  # numbers of our own
+        [run_id for (run_id,) in rows],
+    ).rowcount
     driver.execute("COMMIT")
-    driver.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+    if gone:
+        driver.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+    return gone

@@ -12,14 +12,16 @@ from rota.ports import Tx
 from rota.storage import tables
 from rota.storage.insert import insert_row
 
-_UNTIL = "coalesce(min(until, ended_at), until, ended_at)"
+_UNTIL = "CASE WHEN ended_at < until THEN ended_at ELSE coalesce(until, ended_at) END"
 # A pause that is not over at `?`: neither its own end nor a person has ended it by then.
 _OPEN = f"""
 SELECT public_id, scope, key, job_id, since, {_UNTIL}, reason, created_by FROM pause
 WHERE coalesce({_UNTIL} > ?, TRUE) ORDER BY id
 """  # noqa: S608  # text of our own
 # One that still says why an instant did not start stays until the ledger says so: a daemon may have been away longer.
-_OVER = f"DELETE FROM pause WHERE {_UNTIL} < min(?, coalesce((SELECT min(nominal) FROM due), ?))"  # noqa: S608  # ours
+_OVER = f"""
+DELETE FROM pause WHERE {_UNTIL} < ? AND {_UNTIL} < coalesce((SELECT min(nominal) FROM due), ?)
+"""  # noqa: S608  # text of our own
 
 
 class PauseRow(NamedTuple):
@@ -48,14 +50,23 @@ def list_pauses(tx: Tx, *, limit: int) -> list[PauseRow]:
 
 
 def insert_pause(
-    tx: Tx, *, scope: Scope, key: str, job_id: int | None, until: Micros | None, reason: str, by: str
+    tx: Tx,
+    *,
+    scope: Scope,
+    key: str,
+    job_id: int | None,
+    until: Micros | None,
+    reason: str,
+    by: str,
+    since: Micros | None = None,
 ) -> Pause:
-    """Begin a pause now."""
+    """Begin a pause, now unless `since` says an earlier moment."""
     (public_id,) = tx.new_public_ids(1)
-    values = (tx.take_ids("pause"), public_id, scope.value, key, job_id, tx.at, until, reason, by, None, None)
+    began = tx.at if since is None else since
+    values = (tx.take_ids("pause"), public_id, scope.value, key, job_id, began, until, reason, by, None, None)
     insert_row(tx, tables.pause, values)
     return Pause(
-        public_id=public_id, scope=scope, key=key, job_id=job_id, since=tx.at, until=until, reason=reason, by=by
+        public_id=public_id, scope=scope, key=key, job_id=job_id, since=began, until=until, reason=reason, by=by
     )
 
 

@@ -5,13 +5,13 @@ All rules come from `domain.policy`; this module puts their answers into rows. O
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rota.domain.calendars import NO_RULES, Rules, verdict_at
 from rota.domain.instant import Micros
-from rota.domain.policy import Missed, on_overlap
+from rota.domain.policy import CATCH_UP, CatchUp, Missed, most_at_once, on_overlap, refusal
 from rota.domain.reasons import Reason
 from rota.domain.reckoning import MAX_INSTANTS_AT_ONCE, Course, Pending, Refused, Start, reckon
 from rota.domain.spreading import Spreading
@@ -24,11 +24,15 @@ from rota.storage.finishing import CancelOrder, cancel_runs_of
 from rota.storage.launching import Draft, Launch
 from rota.storage.ledger import record_span
 from rota.storage.quota import count_runs, runs_left
+from rota.storage.row_locks import hold_jobs
 from rota.storage.statements import Statements
+from rota.storage.turns import Turn
 from rota.storage.windows import EMPTY_BOOK, NOBODY, Book, Subject, load_book
 from rota.storage.work import Assignment
 
 _PLAN = Statements("plan")
+# Missed instants that are caught up are as many runs each as their job says: so many are made in one transaction.
+MOST_DRAFTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ class Card:
     event: Event | None = None  # what it is due upon, where `timetable` has no instants
     spreading: Spreading | None = None
     subject: Subject = NOBODY
+    catch_up: CatchUp = CATCH_UP
 
-    # Whether the timetable alone says when it starts: no calendar or window of its own, no spread, no count.
+    # Whether the timetable alone says when it starts: no calendar or window of its own, no spread, no count, no haste.
     is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        apart = self.event or self.max_runs or self.spreading or self.subject.names_rules
+        apart = self.event or self.max_runs or self.spreading or self.subject.names_rules or self.request.patience
         object.__setattr__(self, "is_plain", not apart)
 
     def is_current(self, generation: int, inventory: int, library: int) -> bool:
@@ -148,6 +153,8 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
     drafted, drafts = batch.drafted, launch.drafts
     nexts: dict[tuple[int, Micros], Micros | None] = {}  # a herd shares few timetables: ask each once per instant
     rows = driver.execute(_PLAN.due, (at, limit)).fetchall()
+    if not tx.is_exclusive:
+        rows = _held(tx, rows)
     if rows:
         batch.book = load_book(tx, since=_Due._make(rows[0]).fire_at)
     is_free = not batch.book
@@ -172,12 +179,16 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
                 advances.append((following, following, nominal, trigger_id))
                 continue
         apart.append(_settle_apart(batch, card, _Due._make(row)))
+        if len(drafts) >= MOST_DRAFTS:
+            break  # the rest is still due
     _, outcome.work = launch.flush()
     outcome.left_waiting = launch.left_waiting
     for blocked in batch.blocked:
         instant, request = blocked.instant, blocked.card.request
+        assert request.overlap is not None  # jobs always have one
+        message = refusal(request.overlap, request.overlap_limit)
         record_refusal(
-            tx, request, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, None
+            tx, request, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, message
         )
     driver.executemany(_PLAN.advance, advances)
     driver.executemany(_PLAN.advance_deferred, apart)
@@ -185,6 +196,13 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         count_runs(tx, job_id, len(drafted.get(job_id, ())))
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
+
+
+def _held(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The due rows with their jobs' states held, and as they are now: another trigger of the job may just have been
+    planned by somebody else."""
+    jobs = hold_jobs(tx, (row[3] for row in rows))
+    return [(*row[:4], *jobs[row[3]], *row[6:]) for row in rows]
 
 
 def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
@@ -196,7 +214,8 @@ def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
         return _settle_event(batch, card, card.event, due, rules)
     course = Course(card.timetable, card.spreading, rules)
     pending = Pending(due.nominal, due.fire_at, due.deferred_by)
-    reckoning = reckon(course, pending, now=batch.outcome.at, grace=card.grace, missed=card.missed)
+    reckoning = reckon(course, pending, now=batch.outcome.at, grace=card.grace, missed=card.missed,
+                       catch_up=card.catch_up)  # fmt: skip
     for outcome in reckoning.outcomes:
         if isinstance(outcome, Start):
             _decide(batch, card, due, outcome)
@@ -251,16 +270,27 @@ def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
         reason, message = card.refusal
         _write_down(tx, card, due.trigger_id, Refused(reason, instant, instant, 1, message))
         return
-    draft = Draft(
-        request, due.trigger_id, instant, start.catch_up, deferred_by=start.deferred_by,
-        due_at=None if start.catch_up else start.due_at,
-    )  # fmt: skip
+    due_at = None if start.catch_up else start.due_at
+    if request.patience is not None and request.patience.is_past(due_at or instant, tx.at):
+        _write_down(tx, card, due.trigger_id, Refused(Reason.PAST_DEADLINE, instant, instant, 1))
+        return
+    draft = Draft(request, due.trigger_id, instant, start.catch_up, deferred_by=start.deferred_by, due_at=due_at)
+    if start.in_turn:  # all of these run: none is in another's way
+        draft.waits_for_overlap = True
+        at_once = most_at_once(request.overlap, request.overlap_limit)
+        draft.turn = Turn(at_once, card.catch_up.spacing, not_before=start.due_at)
+        batch.draft(job_id, draft)
+        return
     drafted = batch.drafted.get(job_id, [])
-    match on_overlap(request.overlap, due.unfinished + len(drafted)):
+    match on_overlap(request.overlap, due.unfinished + len(drafted), request.overlap_limit):
         case "skip" if drafted:
             batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
         case "skip":
-            record_refusal(tx, request, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, None)
+            message = refusal(request.overlap, request.overlap_limit)
+            record_refusal(tx, request, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, message)
+        case "queue":
+            draft.waits_for_overlap = True
+            batch.draft(job_id, draft)
         case "replace":
             for older in batch.drop(job_id):  # it would have been replaced before it could start
                 assert older.nominal is not None  # the planner's drafts have one

@@ -28,30 +28,36 @@ class Rescued:
     cancel: Reason | None
 
 
-def add_owner(tx: Tx, owner: str, *, kind: str, pid: int) -> None:
+def add_owner(tx: Tx, owner: str, *, kind: str, pid: int, node: str | None = None) -> None:
+    """`node`: the home it works in, where several share the store; it shows signs of life from now on (`leases`)."""
     tx.driver.execute(
-        "INSERT INTO owner (id, kind, pid, started_at) VALUES (?, ?, ?, ?)",
-        (owner, kind, pid, tx.at),
+        "INSERT INTO owner (id, kind, pid, started_at, node, seen_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (owner, kind, pid, tx.at, node, None if node is None else tx.at),
     )
 
 
-def living_owners(tx: Tx) -> list[str]:
-    """The ids of owners not known to have ended."""
-    return [owner for (owner,) in tx.driver.execute(_RESCUE.owners)]
+def living_owners(tx: Tx, node: str | None = None) -> list[str]:
+    """The ids of owners of this home that are not known to have ended."""
+    return [owner for (owner,) in tx.driver.execute(_RESCUE.owners, (node,))]
 
 
 def end_owner(tx: Tx, owner: str) -> None:
     tx.driver.execute(_RESCUE.owner_ended, (tx.at, owner))
 
 
-def take_over(tx: Tx, dead: str, owner: str) -> list[Rescued]:
-    """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke."""
+def take_over(tx: Tx, dead: str, owner: str, *, remote_only: bool = False) -> list[Rescued]:
+    """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke.
+
+    `remote_only`: what its own machine carries out stays with it.
+    """
     rescued = []
     for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
          _at_once, run_timeout, due_at, started_at, cancel, attempt_id, last_number, changed,
          on_offline) in tx.driver.execute(
         _RESCUE.held, (dead,)
     ).fetchall():  # fmt: skip
+        if remote_only and connector == "local":
+            continue
         if not tx.driver.execute(_RESCUE.take_over, (owner, target_id, fence)).rowcount:
             continue
         number = last_number

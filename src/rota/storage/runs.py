@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select, union_all
@@ -262,7 +264,8 @@ def history(
 ) -> tuple[list[RunRow | LedgerRow], HistoryCursor | None]:
     """Runs and refusals together, newest first, and where the next page begins (None: this was the last).
 
-    One query over both. Within each table ids grow with time, so each side reads no more than a page of its index.
+    One query over both, which reads no more than a page of each one's index. Within each table ids grow with time, or
+    nearly so: several processes write, and clocks are set back. So each side goes by its ids, and pages lose nothing.
     """
     run, entry = tables.run.c, tables.ledger.c
     runs = select(literal("run").label("kind"), run.id.label("id"), run.created_at.label("at"))
@@ -272,10 +275,11 @@ def history(
         runs, entries = runs.where(run.job_id == job_id), entries.where(entry.job_id == job_id)
     # A subselect around each arm: SQLite takes no LIMIT inside a compound.
     sides = [arm.order_by(literal_column("id").desc()).limit(limit + 1).subquery() for arm in (runs, entries)]
-    page = union_all(*(select(side.c.kind, side.c.id, side.c.at) for side in sides)).subquery()
-    found = tx.execute(
-        select(page).order_by(page.c.at.desc(), page.c.kind.desc(), page.c.id.desc()).limit(limit + 1)
-    ).all()
+    rows = sorted(
+        tx.execute(union_all(*(select(one.c.kind, one.c.id, one.c.at) for one in sides))), key=lambda row: -row.id
+    )
+    heads = ([row for row in rows if row.kind == kind] for kind in ("run", "ledger"))
+    found = list(islice(merge(*heads, key=lambda row: -row.at), limit + 1))
     shown = found[:limit]
     run_rows = runs_by_id(tx, [row.id for row in shown if row.kind == "run"])
     ledger_rows = _ledger_by_id(tx, [row.id for row in shown if row.kind == "ledger"])

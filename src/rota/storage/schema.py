@@ -5,9 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rota.domain.errors import Unavailable
 from rota.storage.sqlite import BUSY_SECONDS, SCHEMA_VERSION, core_view, storage_error
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 
 def prepare(path: Path, *, create: bool) -> bool:
@@ -22,11 +26,11 @@ def prepare(path: Path, *, create: bool) -> bool:
     try:
         driver = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            if _version(driver, path) == SCHEMA_VERSION:
+            if version_of(driver, path) == SCHEMA_VERSION:
                 return False
             _use_wal(driver)
             driver.execute("BEGIN IMMEDIATE")  # whoever else comes waits here, and then finds it done
-            if _version(driver, path) == SCHEMA_VERSION:
+            if version_of(driver, path) == SCHEMA_VERSION:
                 return False
             _migrate(driver)
         finally:
@@ -36,7 +40,7 @@ def prepare(path: Path, *, create: bool) -> bool:
     return fresh
 
 
-def _version(driver: sqlite3.Connection, path: Path) -> int:
+def version_of(driver: sqlite3.Connection, path: Path) -> int:
     """The schema's version, 0 for an empty file. Raises Unavailable where this program may not touch the file."""
     (version,) = driver.execute("PRAGMA user_version").fetchone()
     (tables,) = driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -68,12 +72,17 @@ def _use_wal(driver: sqlite3.Connection) -> None:
 
 def _migrate(driver: sqlite3.Connection) -> None:
     """Run what is missing, in the transaction that is open: a process killed in the middle leaves nothing behind."""
+    with core_view(driver) as connection, connection.begin():  # commits what `prepare` began
+        run_migrations(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def run_migrations(connection: Connection) -> None:
+    """Bring the schema behind `connection` to the newest version, in the transaction that is open on it."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with core_view(driver) as connection, connection.begin():  # commits what `prepare` began
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

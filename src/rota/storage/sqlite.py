@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rota.domain.errors import RotaError, Unavailable
+from rota.domain.errors import DiskFull, RotaError, Unavailable
 from rota.domain.instant import Micros
 from rota.ports import Clock, Tx
 from rota.storage.executor import Executor, ThreadExecutor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
+SCHEMA_VERSION = 4  # PRAGMA user_version; a newer one is refused, an older one is migrated by Alembic
 READERS = 3
 BUSY_SECONDS = 10.0  # how long a write waits for another process's
 _PRAGMAS = """
@@ -41,6 +41,7 @@ class SqliteTx:
     """A transaction on one SQLite connection. Core statements and driver statements share it."""
 
     __slots__ = ("_connection", "at", "driver")
+    is_exclusive = True
 
     def __init__(self, driver: sqlite3.Connection, connection: Callable[[], Connection], at: Micros) -> None:
         self.driver = driver
@@ -173,7 +174,8 @@ def storage_error(error: sqlite3.Error, path: Path) -> Unavailable | None:
     }
     for prefix, (happened, hint) in known.items():
         if name.startswith(prefix):
-            return Unavailable(f"{happened}: {path}", hint=hint)
+            kind = DiskFull if prefix == "SQLITE_FULL" else Unavailable
+            return kind(f"{happened}: {path}", hint=hint)
     return None
 
 

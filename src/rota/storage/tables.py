@@ -289,6 +289,23 @@ run_fanout = Table(
 
 Index("ix_run_fanout_next_start_at", run_fanout.c.next_start_at, **_where("next_start_at IS NOT NULL"))
 
+# What a run that has not started waits for beside its older runs and a slot: until when at most (start_within,
+# queue_timeout), and when it is caught up in its turn. Most runs have no row here; it goes when they start, or later.
+run_turn = Table(
+    "run_turn",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("job_id", Id),
+    Column("at_once", Integer, nullable=False),  # so many unfinished runs of its job may go beside it
+    Column("spacing", Micros),  # least time between two starts of its job's runs that are caught up
+    Column("not_before", Micros),
+    Column("expires_at", Micros),  # unless it has started by then, it is expired, …
+    Column("expires_as", Text),  # … for this reason
+)
+Index("ix_run_turn_expires_at", run_turn.c.expires_at, **_where("expires_at IS NOT NULL"))
+Index("ix_run_turn_not_before", run_turn.c.not_before, **_where("not_before IS NOT NULL"))
+Index("ix_run_turn_job", run_turn.c.job_id, **_where("spacing IS NOT NULL"))
+
 # Who holds a host, for runs that want it to themselves.
 host_lock = Table(
     "host_lock",
@@ -368,6 +385,8 @@ owner = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", Micros, nullable=False),
     Column("ended_at", Micros),
+    Column("node", Text),  # whose home it works in, on a store that several share; NULL = the only one
+    Column("seen_at", Micros),  # its last sign of life there
 )
 
 host = Table(

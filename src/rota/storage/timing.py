@@ -22,6 +22,7 @@ from rota.storage import tables
 from rota.storage.insert import insert_row
 from rota.storage.ledger import record_span
 from rota.storage.quota import keep_count
+from rota.storage.row_locks import hold_triggers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def change_triggers(tx: Tx, job_id: int, old: JobSpec, spec: JobSpec, *, why: st
     A rule that is the same and goes on keeps its place, so that windows no daemon has planned yet are not lost.
     Where a rule changes or stops, windows that have passed unplanned go to the ledger as missed, with `why`.
     """
+    hold_triggers(tx, job_id)
     known = {timing.name: timing for timing in timings_of(tx, job_id)}
     enabled, job_name = keep_count(tx, job_id, spec.max_runs) and spec.enabled, spec.name
     same_bounds = (old.start_at, old.end_at) == (spec.start_at, spec.end_at)
@@ -103,6 +105,7 @@ def change_triggers(tx: Tx, job_id: int, old: JobSpec, spec: JobSpec, *, why: st
 
 def stop_triggers(tx: Tx, job_id: int, spec: JobSpec, *, why: str) -> None:
     """Nothing of this job is due any more."""
+    hold_triggers(tx, job_id)
     for timing in timings_of(tx, job_id):
         _stop(tx, job_id, spec.name, spec, timing, why)
 
@@ -126,7 +129,9 @@ def set_due(tx: Tx, trigger_id: int, rule: TriggerSpec, high_water: Micros, spec
         """
         INSERT INTO due (trigger_id, nominal, fire_at, high_water, generation) VALUES (?, ?, ?, ?, 1)
         ON CONFLICT (trigger_id) DO UPDATE SET nominal = excluded.nominal, fire_at = excluded.fire_at,
-            high_water = max(due.high_water, excluded.high_water), generation = due.generation + 1, deferred_by = NULL
+            generation = due.generation + 1, deferred_by = NULL,
+            high_water = CASE WHEN due.high_water > excluded.high_water THEN due.high_water
+                              ELSE excluded.high_water END
         """,
         (trigger_id, nominal, fire_at, after),
     )
@@ -155,11 +160,11 @@ def _stop(tx: Tx, job_id: int, job_name: str, old: JobSpec, timing: Timing, why:
     _cover_passed(tx, job_id, job_name, old, timing, why)
     tx.driver.execute(
         """
-        UPDATE due SET nominal = NULL, fire_at = NULL, generation = generation + 1, high_water = max(high_water, ?),
-            deferred_by = NULL
+        UPDATE due SET nominal = NULL, fire_at = NULL, generation = generation + 1, deferred_by = NULL,
+            high_water = CASE WHEN high_water < ? THEN ? ELSE high_water END
         WHERE trigger_id = ?
         """,
-        (tx.at, timing.trigger_id),
+        (tx.at, tx.at, timing.trigger_id),
     )
 
 

@@ -22,7 +22,9 @@ FROM due
 JOIN trigger ON trigger.id = due.trigger_id
 JOIN job ON job.id = trigger.job_id
 JOIN job_version ON job_version.id = job.version_id
-WHERE trigger.timetable_id = ? AND due.nominal > ? AND (due.nominal IS NOT ? OR due.high_water > ?)
+WHERE trigger.timetable_id = ? AND due.nominal > ?
+  AND (NOT (due.nominal IS /*pg: NOT DISTINCT FROM */ ?) OR due.high_water > ?)
+/*pg: FOR UPDATE OF due */
 """
 DEPEND_ON_CLOCK_CHANGES = ("cron", "calendar")
 """Kinds of trigger whose instants depend on when clocks change."""

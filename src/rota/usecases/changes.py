@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rota.domain.job import JobSpec, NamedTrigger, canonical
-from rota.domain.step import Json
+from rota.domain.step import Json, Step
 from rota.domain.trigger.spec import ZonedTrigger, short_form, to_dict
 from rota.usecases import shapes
 from rota.usecases.resources import action_short
@@ -16,10 +18,14 @@ _APART = frozenset({"triggers", "vars", "steps"})
 def changes_between(old: JobSpec, new: JobSpec) -> list[shapes.Change]:
     """Every field that differs, old and new. Empty exactly when the specs are equal."""
     before, after = old.to_dict(), new.to_dict()
-    changes = [_change(field, before[field], after[field]) for field in before if field not in _APART]
+    fields = [field for field in {**before, **after} if field not in _APART]
+    changes = [_change(field, before.get(field), after.get(field)) for field in fields]
     changes += _of_triggers(old.triggers, new.triggers)
     if old.playbook is not None and new.playbook is not None:
         changes.append(_change("playbook", old.playbook, new.playbook))
+    elif _is_same_work(old.steps, new.steps):
+        was, now = asdict(old.steps[0]), asdict(new.steps[0])
+        changes += [_change(field, _plain(was[field]), _plain(now[field])) for field in was]
     elif old.steps != new.steps:
         shorts = action_short(old.steps), action_short(new.steps)
         changes.append(
@@ -28,6 +34,20 @@ def changes_between(old: JobSpec, new: JobSpec) -> list[shapes.Change]:
     names = sorted({*old.variables, *new.variables})
     changes += [_change(f"vars.{name}", old.variables.get(name), new.variables.get(name)) for name in names]
     return [change for change in changes if change["old"] != change["new"]]
+
+
+def _is_same_work(old: Sequence[Step], new: Sequence[Step]) -> bool:
+    """Whether there is one step, and it only says other things about the trying of it."""
+    pair = [*old, *new]
+    return (
+        len(old) == len(new) == 1
+        and len({(step.name, step.action, canonical(dict(step.params))) for step in pair}) == 1
+    )
+
+
+def _plain(value: Any) -> Json:
+    """A step's field as JSON."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _of_triggers(old: Sequence[NamedTrigger], new: Sequence[NamedTrigger]) -> Iterator[shapes.Change]:

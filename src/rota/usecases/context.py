@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rota.domain.instant import Micros
 from rota.domain.job import DEFAULT_TARGETS_AT_ONCE
 from rota.ports import Events, Launcher, OutputReader, Reach, Store
+
+if TYPE_CHECKING:
+    from rota.backup.making import Backups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,10 @@ class InstanceInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`stopping` is set when the process is about to stop: streams end, nothing new is waited for."""
+    """`stopping` is set when the process is about to stop: streams end, nothing new is waited for.
+
+    `for_ends` is the store for what ends things, which is written also when the disk is full; None: `store` itself.
+    """
 
     store: Store
     launcher: Launcher
@@ -44,4 +51,7 @@ class Context:
     info: InstanceInfo
     targets_at_once: int = DEFAULT_TARGETS_AT_ONCE  # for jobs that do not say
     reach: Mapping[str, Reach] = field(default_factory=dict)  # by connector; this machine itself needs none
+    for_ends: Store | None = None
+    disk_full_since: Callable[[], Micros | None] = lambda: None
+    backups: Backups | None = None  # None: the store is not in this instance's folder
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -17,12 +17,13 @@ from rota.domain.errors import FieldError, InvalidInput, RotaError
 from rota.domain.fanout import read_fan_out
 from rota.domain.instant import Micros, format_rfc3339
 from rota.domain.job import JobSpec, NamedTrigger
-from rota.domain.policy import Missed, Overlap
+from rota.domain.policy import Missed, Overlap, read_policies
 from rota.domain.spreading import spreading_faults
 from rota.domain.step import Json, Step
 from rota.domain.trigger.spec import ZonedTrigger
 from rota.domain.trigger.timetable import timetable
 from rota.domain.trigger.when import read_moment
+from rota.usecases.step_drafts import with_retries
 from rota.usecases.triggers import ReadTriggers, TriggerDraft, in_zone, passed_faults, read_triggers
 
 T = TypeVar("T")
@@ -91,6 +92,8 @@ class JobDraft:
     run_timeout_seconds: float | Unset = UNSET
     targets_at_once: int | Unset = UNSET
     priority: int | Unset = UNSET
+    policies: Mapping[str, Json] = field(default_factory=dict)  # what was said of `domain.policy.FIELDS`
+    retry: Mapping[str, object] = field(default_factory=dict)  # what was said of `step_drafts.RETRY_FIELDS`
     fan_out: Mapping[str, Json] = field(default_factory=dict)  # what was said of `domain.fanout.FIELDS`
     start_at: str | Unset | None = UNSET  # a moment, in the job's zone or with an offset; None takes it away
     end_at: str | Unset | None = UNSET
@@ -150,14 +153,16 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> Drafted:
     if triggers != old.triggers:
         faults += passed_faults(triggers, before=old.triggers, now=now)
     fan_out, wrong = read_fan_out(draft.fan_out, old.fan_out)
-    faults += wrong
+    policies, wrong_too = read_policies(draft.policies, old.policies)
+    faults += wrong + wrong_too
+    steps = draft.work.read(faults) if draft.work.is_set else old.steps
     spec = replace(
         old,
         name=_or(draft.name, old.name),
         description=_or(draft.description, old.description),
         enabled=_or(draft.enabled, old.enabled),
         triggers=triggers,
-        steps=draft.work.read(faults) if draft.work.is_set else old.steps,
+        steps=with_retries(steps, draft.retry, faults),
         target=_or(draft.target, old.target),
         variables=_merged(old.variables, draft.variables),
         overlap=_or(draft.overlap, old.overlap),
@@ -166,6 +171,7 @@ def _apply(draft: JobDraft, old: JobSpec, *, now: Micros) -> Drafted:
         run_timeout_seconds=_or(draft.run_timeout_seconds, old.run_timeout_seconds),
         targets_at_once=_or(draft.targets_at_once, old.targets_at_once),
         priority=_or(draft.priority, old.priority),
+        policies=policies,
         fan_out=fan_out,
         start_at=read.start_at if draft.start_at is UNSET and read.start_at is not None else start_at,
         end_at=read.end_at if draft.end_at is UNSET and read.end_at is not None else end_at,

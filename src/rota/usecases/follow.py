@@ -126,9 +126,10 @@ async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator
     text, watched = OutputText(), _Watched(row.id)
     loop = asyncio.get_running_loop()
     quiet_since, looks = loop.time(), 0
-    with ctx.events.watch(row.id) as touched:
+    with ctx.events.watch(row.id) as touched, ctx.events.watch_end(row.id) as ended:
         while True:
             touched.clear()
+            ended.clear()
             looks += 1
             began = loop.time()
             if looks == 1:
@@ -156,7 +157,7 @@ async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator
                 yield Ping()
             pace = EAGER_SECONDS if looks < EAGER_LOOKS else max(PACE_SECONDS, took * LOOK_SHARE)
             longest = max(pace, LOOK_AGAIN_SECONDS) if watched.ended_ago is None else pace
-            await _wait(touched, pace=pace, longest=longest)
+            await _wait(touched, ended, pace=pace, longest=longest)
 
 
 async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[OutputItem]:
@@ -171,11 +172,13 @@ async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[Output
         return
 
 
-async def _wait(touched: asyncio.Event, *, pace: float, longest: float) -> None:
-    """Return after `longest` seconds, or as soon as the run was touched but not before `pace` seconds."""
-    await asyncio.sleep(pace)
-    try:
-        async with asyncio.timeout(longest - pace):
-            await touched.wait()
-    except TimeoutError:
-        return
+async def _wait(touched: asyncio.Event, ended: asyncio.Event, *, pace: float, longest: float) -> None:
+    """Return after `longest` seconds, or as soon as the run was touched but not before `pace` seconds; at its end at
+    once."""
+    for event, seconds in (ended, pace), (touched, longest - pace):
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+                return
+        except TimeoutError:
+            continue

@@ -26,6 +26,7 @@ async def describe(ctx: Context, principal: Principal) -> shapes.Instance:
             "daemon": resources.daemon(info.daemon),
             "jobs": {"total": total, "enabled": enabled},
             "next": None if soonest is None else {"job": soonest[0], "at": format_rfc3339(soonest[1])},
+            "disk_full_since": resources.instant(ctx.disk_full_since()),
             "zone": info.zone,
             "zone_data": str(zone_data()),
         }

@@ -234,6 +234,8 @@ async def trigger(
             job_id=row.id,
             job_version_id=row.version_id,
             overlap=spec.overlap,
+            overlap_limit=spec.policies.overlap_limit,
+            patience=spec.policies.patience,
             key=key,
             priority=spec.priority,
             targets_at_once=spec.targets_at_once,

@@ -1,21 +1,26 @@
-"""Caps on what runs at one time: on targets over all runs (`targets`) and of one site (`site:NAME`).
+"""Caps on what runs at one time: on targets over all runs (`targets`), and of one site, host, group of hosts or job
+(`site:NAME`, …).
 
 The cap on runs (`runs`) is shown with them; it belongs to the settings, `schedule.max_concurrent_schedules`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.errors import FieldError, InvalidInput, NotFound, near
+from rota.domain.ids import name_faults as job_name_faults
 from rota.domain.inventory import name_faults
 from rota.ports import Tx
-from rota.storage import audit, inventory, limits
-from rota.storage.limits import RUNS, SITE, TARGETS
+from rota.storage import audit, inventory, jobs, limits
+from rota.storage.limits import GROUP, HOST, JOB, OF_ONE, RUNS, SITE, TARGETS, split
 from rota.usecases import shapes
 from rota.usecases.context import Context
 
 MOST = 10**6
-_KEYS = f"{TARGETS}, or {SITE}NAME"
+_KEYS = f"{TARGETS}, or {', '.join(f'{kind}NAME' for kind in OF_ONE)}"
 
 
 async def list_all(ctx: Context, principal: Principal) -> shapes.Limits:
@@ -40,7 +45,7 @@ async def change(ctx: Context, principal: Principal, key: str, cap: int, *, dry_
 
     def would_be(tx: Tx) -> shapes.Limit:
         limit: shapes.Limit = {"key": key, "cap": cap, "used": limits.at_work(tx, key)}
-        if warning := _unknown_site(tx, key):
+        if warning := _unknown(tx, key):
             limit["warnings"] = [warning]
         return limit
 
@@ -86,18 +91,27 @@ def _faults(key: str) -> list[FieldError]:
         message = f'"{RUNS}" is a setting of the daemon'
         hint = "set schedule.max_concurrent_schedules in rota.yaml, and restart the daemon"
         return [FieldError(field="key", message=message, expected=_KEYS, got=key, hint=hint)]
-    if key.startswith(SITE):
-        return name_faults(key.removeprefix(SITE), what="site", field="key")
+    kind, name = split(key)
+    if kind == JOB:
+        return [replace(fault, field="key") for fault in job_name_faults(name)]
+    if kind in OF_ONE:
+        return name_faults(name, what=kind.rstrip(":"), field="key")
     if key == TARGETS:
         return []
-    message, hint = f'"{key[:80]}" is no limit', near(key, [TARGETS])
+    message, hint = f'"{key[:80]}" is no limit', near(key, [TARGETS, *OF_ONE])
     return [FieldError(field="key", message=message, expected=_KEYS, got=key[:80], hint=hint)]
 
 
-def _unknown_site(tx: Tx, key: str) -> str | None:
-    """A word about a site that no host is at: the cap stands, and may be meant for hosts to come."""
-    known = {host.site for host in inventory.load(tx).hosts if host.site is not None}
-    site = key.removeprefix(SITE)
-    if key == TARGETS or site in known:
+def _unknown(tx: Tx, key: str) -> str | None:
+    """A word about a cap of what is not there: it stands, and may be meant for what is to come."""
+    kind, name = split(key)
+    known = inventory.load(tx)
+    there: dict[str, Collection[str]] = {
+        SITE: {host.site for host in known.hosts if host.site is not None},
+        HOST: {host.name for host in known.hosts},
+        GROUP: known.groups,
+    }
+    if kind == TARGETS or name in there.get(kind, ()) or (kind == JOB and jobs.find_job(tx, name) is not None):
         return None
-    return f'no host is at the site "{site}" now. {near(site, known)}'.rstrip()
+    what = f'no host is at the site "{name}" now' if kind == SITE else f'there is no {kind.rstrip(":")} "{name}" now'
+    return f"{what}. {near(name, there.get(kind, ()))}".rstrip()

@@ -19,12 +19,13 @@ from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import SECOND, Micros, format_rfc3339, format_span, from_micros
 from rota.domain.inventory import LOCAL
 from rota.domain.inventory import Host as HostFacts
-from rota.domain.job import JobSpec, step_to_dict
+from rota.domain.job import JobSpec
 from rota.domain.plan import Plan as RunPlan
+from rota.domain.policy import FIELDS as POLICY_FIELDS
 from rota.domain.reasons import EXPLANATIONS
 from rota.domain.reckoning import Ahead, Course, Pending, foresee
 from rota.domain.spreading import spreading_of
-from rota.domain.step import Json
+from rota.domain.step import Json, step_to_dict
 from rota.domain.step import Step as PlanStep
 from rota.domain.trigger.caution import clock_change_note
 from rota.domain.trigger.explain import describe
@@ -45,7 +46,7 @@ from rota.usecases.context import DaemonInfo
 
 SHOWN_ACTION = 40  # characters of `shell: df -h` in a table
 SHOWN_NEXT = 5
-_SAYS_NOTHING = PLAIN.to_dict()  # of versions saved before the fleet issue
+_SAYS_NOTHING = {**PLAIN.to_dict(), **dict.fromkeys(POLICY_FIELDS)}  # of versions that do not say so
 
 
 rfc3339 = lru_cache(maxsize=4096)(format_rfc3339)  # the same few instants stand in many rows
@@ -139,8 +140,15 @@ def job_in_list(row: JobRow) -> shapes.Job:
         "target": said.data["target"],
         "triggers": said.triggers,
         "overlap_policy": said.data["overlap_policy"],
+        "overlap_limit": said.data["overlap_limit"],
         "missed_run_policy": said.data["missed_run_policy"],
+        "catch_up_max": said.data["catch_up_max"],
+        "catch_up_window_seconds": said.data["catch_up_window_seconds"],
+        "catch_up_rate": said.data["catch_up_rate"],
         "grace_seconds": said.data["grace_seconds"],
+        "start_within_seconds": said.data["start_within_seconds"],
+        "queue_timeout_seconds": said.data["queue_timeout_seconds"],
+        "step_timeout_seconds": said.data["step_timeout_seconds"],
         "run_timeout_seconds": said.data["run_timeout_seconds"],
         "targets_at_once": said.data["targets_at_once"],
         "priority": said.data["priority"],

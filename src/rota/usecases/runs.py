@@ -181,7 +181,7 @@ async def cancel(ctx: Context, principal: Principal, ref: str) -> shapes.Run:
         audit.record(tx, principal.name, "cancel", subject(row), {"title": row.title})
         return row
 
-    row = await ctx.store.write(ask)
+    row = await (ctx.for_ends or ctx.store).write(ask)
     await ctx.launcher.cancel(row.id, reason=Reason.USER_CANCELLED)
     return await ctx.store.read(lambda tx: as_listed(tx, row.id))
 

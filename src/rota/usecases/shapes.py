@@ -95,6 +95,13 @@ class Step(TypedDict):
     retries: int
     retry_delay_seconds: float
     idempotent: bool
+    # only where they are said
+    retry_backoff: NotRequired[str]
+    retry_max_delay_seconds: NotRequired[float]
+    retry_jitter: NotRequired[float]
+    retry_on: NotRequired[list[str]]
+    on_lost: NotRequired[str]
+    total_timeout_seconds: NotRequired[float]
 
 
 class Window(TypedDict):
@@ -176,8 +183,15 @@ class Job(TypedDict):
     target: str | None
     triggers: list[Trigger]
     overlap_policy: str
+    overlap_limit: int | None
     missed_run_policy: str
+    catch_up_max: int | None
+    catch_up_window_seconds: float | None
+    catch_up_rate: str | None
     grace_seconds: float
+    start_within_seconds: float | None
+    queue_timeout_seconds: float | None
+    step_timeout_seconds: float | None
     run_timeout_seconds: float
     targets_at_once: int
     priority: int
@@ -454,6 +468,7 @@ class Instance(TypedDict):
     daemon: Daemon
     jobs: JobCounts
     next: NextJob | None
+    disk_full_since: str | None  # since when nothing new is begun or saved, for want of room
     zone: str
     zone_data: str  # the release of the time zone database in use, and where it comes from: `2026b (system)`
 
@@ -626,6 +641,32 @@ class Fault(TypedDict):
 class Validation(TypedDict):
     valid: bool
     errors: list[Fault]
+
+
+class Backup(TypedDict):
+    """`counts`: rows of the store by table. A file that is no backup has a `fault` and none of the rest."""
+
+    name: str
+    path: str
+    bytes: int
+    made_at: str | None
+    rota: str | None
+    schema: int | None
+    counts: dict[str, int]
+    files: list[str]
+    fault: str | None
+
+
+class BackupMade(Backup):
+    """`keys`: files in the instance's `keys`, which are not in it. `removed`: older backups that went."""
+
+    keys: int
+    removed: list[str]
+
+
+class Backups(TypedDict):
+    items: list[Backup]
+    next: None
 
 
 class Problem(TypedDict):

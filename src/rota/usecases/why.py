@@ -19,6 +19,7 @@ from rota.storage.jobs import JobRow
 from rota.storage.quota import runs_left
 from rota.storage.runs import LedgerRow, RunRow, TargetRow
 from rota.storage.timing import Timing, timings_of
+from rota.storage.turns import turn_of
 from rota.storage.windows import load_book, rules_of
 from rota.storage.zonedata import DEPEND_ON_CLOCK_CHANGES, release_at
 from rota.usecases import jobs as job_cases
@@ -100,6 +101,7 @@ def _of_run(tx: Tx, row: RunRow, daemon: DaemonInfo) -> _Answer:
     lines = [_came_from(row), *_zone_data(tx, row), *_dates(row), *_bad_targets(targets)]
     if row.finished_at is None:
         lines += why_target.held_up(tx, row, targets)
+        lines += _patience(tx, row)
     if row.rerun_of is not None:
         lines.append(f"It repeats {_shown(row.rerun_of)}")
     if row.cancel_requested_at is not None:
@@ -155,6 +157,9 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
             before = f", behind {ahead} others" if ahead else ""
             return f"waits for a slot: as many runs as allowed are going on{before}{nobody}", soon
         case "overlap":
+            turn = turn_of(tx, row.id)
+            if turn is not None and turn.not_before is not None and turn.not_before > tx.at:
+                return f"is caught up in its turn, not before {_said(turn.not_before)}{nobody}", turn.not_before
             older = [run for run in runs.unfinished_of(tx, row.job_id or 0) if run.id < row.id]
             names = ", ".join(_shown(run.public_id) for run in older)
             return f"waits until the run before it has really ended{f' ({names})' if names else ''}{nobody}", soon
@@ -186,7 +191,9 @@ def _came_from(row: RunRow) -> str:
             return f"Rerun by {row.principal} at {_said(row.created_at)}"
         case _:
             late = ", caught up late" if row.catch_up else ""
-            if row.deferred_by is not None:
+            if row.deferred_by is not None and row.catch_up:
+                late = f", caught up late, once {row.deferred_by} allowed it"
+            elif row.deferred_by is not None:
                 late = f", put off until {_said(row.due_at)} by {row.deferred_by}"
             elif row.nominal is not None and row.due_at != row.nominal and not row.catch_up:
                 late = f", moved to {_said(row.due_at)} by its spread"
@@ -198,6 +205,13 @@ def _zone_data(tx: Tx, row: RunRow) -> Iterator[str]:
     release = release_at(tx, row.created_at) if row.kind in DEPEND_ON_CLOCK_CHANGES else None
     if release is not None:
         yield f"That instant is by release {release} of the time zone database"
+
+
+def _patience(tx: Tx, row: RunRow) -> Iterator[str]:
+    """When it is given up unless it has started by then."""
+    turn = turn_of(tx, row.id) if row.started_at is None else None
+    if turn is not None and turn.expires_at is not None:
+        yield f"Expires at {_said(turn.expires_at)} unless it has started by then ({turn.expires_as})"
 
 
 def _dates(row: RunRow) -> Iterator[str]:
@@ -311,7 +325,7 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
     refusal = runs.ledger_at(tx, row.id, at)
     if refusal is not None:
         lines = [f"Written down at {_said(refusal.at)}"]
-        if refusal.message:
+        if refusal.message and refusal.reason not in {Reason.OVERLAP_SKIP, Reason.MISSED}:
             lines.append(refusal.message)
         if refusal.blocked_by is not None:
             lines.append(f"In the way: {_shown(refusal.blocked_by)}")
@@ -340,6 +354,10 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
 
 def _refused(row: LedgerRow) -> str:
     explained = _explained(row.reason) or row.reason
+    if row.message and row.reason == Reason.OVERLAP_SKIP:
+        explained = row.message  # of policies other than skip
+    elif row.message and row.reason == Reason.MISSED:
+        explained = f"no daemon was planning at that time, and {row.message}"
     if row.occurrences == 1:
         return f"the occurrence of {_said(row.first_nominal)} was refused, as {explained}"
     span = f"{_said(row.first_nominal)} to {_said(row.last_nominal)}"

@@ -62,8 +62,11 @@ def _gates(tx: Tx, run: RunRow, ready: Sequence[TargetRow], targets: Sequence[Ta
     at_work = sum(1 for target in targets if target.state == TargetState.RUNNING)
     if at_work >= run.targets_at_once:
         yield f"{hosts} queued: {at_work} of the run's hosts are at work, and no more may be at one time"
+    names = frozenset(target.host for target in ready)
     for limit in limits.all_limits(tx):
-        if limit.key != limits.RUNS and limit.used >= limit.cap:
+        if limit.key == limits.RUNS or limit.used < limit.cap:
+            continue
+        if limits.covers(tx, limit.key, job=run.job_name, hosts=names):
             yield f"the limit {limit.key} is used up: {limit.used} of {limit.cap} (rota limits list)"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rota.connectors.ssh.wrapper import WRAPPER, seal
+from rota.connectors.ssh.wrapper import WRAPPER, WRAPPER_OF_SCRIPTS, seal
 from rota.domain.reasons import Reason
 from rota.domain.step import Command
 from tests.connectors.ssh.orders import Ssh, a_command, command_line_of, new_token, until_there
@@ -122,7 +122,7 @@ async def test_a_command_that_all_may_see_costs_no_input(ssh: Ssh) -> None:
 
 def test_the_wrapper_means_the_same_to_every_login_shell() -> None:
     """Within single quotes csh still reads `!` and newline, fish the backslash."""
-    assert not set(WRAPPER) & set("'!\\\n")
+    assert not set(WRAPPER + WRAPPER_OF_SCRIPTS) & set("'!\\\n")
 
 
 async def test_a_program_that_is_not_there_ends_with_127_and_the_shells_words(ssh: Ssh) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,41 @@ def test_every_shell_that_is_sh_somewhere_runs_the_wrapper(inner: str, command: 
     assert (tmp_path / ".rota" / "token_").read_text().splitlines()[1] == "rc 0"
 
 
+SCRIPTS = [
+    "exit 3",
+    "cd /; pwd",
+    "false || echo no",
+    "echo a | tr a b",
+    "cat",
+    "umask 027; umask",
+    "no-such-program",
+    "echo 'x",
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_a_script_ends_the_same_in_the_wrappers_shell_and_in_one_of_its_own(ssh: Ssh, script: str) -> None:
+    for _ in "unknown", "plain":  # as the login shell is before and after the first order
+        within = await ssh.run(replace(a_command(script), stdin=b"in\n"))
+        alone = await ssh.run(replace(a_command(f"{script} # $"), stdin=b"in\n"))
+        assert within.exit_code == alone.exit_code
+        assert within.output.split(b": ")[-1] == alone.output.split(b": ")[-1]
+
+
+@pytest.mark.parametrize("script", ["uptime", "echo ok; uname -n", "systemctl restart web && echo done"])
+def test_a_script_that_cannot_see_its_shell_starts_no_other(script: str) -> None:
+    assert 'eval "$1"' in seal(a_command(script), token="t", shell="sh").line
+
+
+@pytest.mark.parametrize("script", ["echo $$ > pid", ". ./settings", "trap", "set -e; make", "(wait)"])
+def test_a_script_that_might_see_its_shell_has_one_of_its_own(script: str) -> None:
+    assert 'eval "$1"' not in seal(a_command(script), token="t", shell="sh").line
+
+
+def test_a_login_shell_that_may_be_another_than_bin_sh_reads_no_script_in_its_place() -> None:
+    assert 'eval "$1"' not in seal(a_command("uptime"), token="t", shell="dash").line
+
+
 Noisy = Callable[[str], Ssh]
 
 
@@ -102,9 +138,9 @@ async def test_a_login_shell_that_reads_posix_sh_is_spared_another(ssh: Ssh) -> 
 
 async def test_a_login_shell_that_was_changed_is_noticed(noisy: Noisy) -> None:
     ssh = noisy('case $SSH_ORIGINAL_COMMAND in exec*) eval "$SSH_ORIGINAL_COMMAND";; *) echo what?; exit 127;; esac')
-    ssh.connector._means.plain.add(("web1", ssh.sshd.server.user))
+    ssh.connector._means.plain["web1", ssh.sshd.server.user] = "sh"
     assert (await ssh.run("echo hello")).output == b"hello\n"
-    ssh.connector._means.plain.add(("web1", ssh.sshd.server.user))
+    ssh.connector._means.plain["web1", ssh.sshd.server.user] = "sh"
     assert await ssh.connector.evidence(ssh.host, "att-never") == "it never started there"
 
 

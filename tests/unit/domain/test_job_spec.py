@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rota.domain.job import JobSpec, NamedTrigger, canonical, digest, step_from_dict, step_to_dict
+from rota.domain.job import JobSpec, NamedTrigger, canonical, digest
 from rota.domain.plan import Plan, plan_digest
 from rota.domain.policy import Missed, Overlap
-from rota.domain.step import Step
+from rota.domain.step import Step, step_from_dict, step_to_dict
 from rota.domain.trigger.spec import CronTrigger, IntervalTrigger, ManualTrigger, OnceTrigger
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -9,7 +9,7 @@ import pytest
 
 from rota.domain.errors import InvalidInput, Unavailable
 from rota.instance import Instance
-from rota.settings import Settings, load
+from rota.settings import Settings, load, masked
 
 Load = Callable[..., Settings]
 
@@ -46,6 +46,7 @@ def test_without_a_file_the_defaults_are_those_of_the_manual(loaded: Load) -> No
         "shutdown_grace_seconds": 60,
         "targets_at_once": 10,
         "log": {"level": "info", "format": "text"},
+        "backup": {"keep": 7},
         "ssh": {
             "known_hosts": (),
             "connect_timeout_seconds": 10,
@@ -54,7 +55,7 @@ def test_without_a_file_the_defaults_are_those_of_the_manual(loaded: Load) -> No
             "lost_grace_seconds": 120,
             "kill_grace_seconds": 10,
         },
-        "database": "sqlite",
+        "database": {"url": "sqlite", "lease_seconds": 60, "lost_grace_seconds": 120},
     }
 
 
@@ -125,9 +126,23 @@ def test_a_senseless_value_is_refused_with_what_was_expected(loaded: Load, text:
 
 
 def test_another_database_is_refused_without_showing_its_password(loaded: Load) -> None:
-    error = fault(loaded, "database: postgresql://rota:hunter2@db/rota\n")
-    assert "this release keeps its store in SQLite, not in postgresql" in str(error)
-    assert "hunter2" not in str(error)
+    error = fault(loaded, "database: mysql://rota:hunter2@db/rota\n")
+    assert "there is no store of this kind (mysql://rota@db/rota)" in str(error)
+    assert "hunter2" not in str(error) + str(error.errors)
+
+
+def test_a_database_is_named_in_the_file_or_by_the_usual_variable(loaded: Load) -> None:
+    url = "postgresql://rota@db/rota"
+    assert loaded(f"database: {{url: {url}}}").database.url == url
+    assert loaded(f"database: {url}").database.url == url
+    assert loaded("database: sqlite", ROTA_DATABASE_URL=url).database.url == url
+    assert loaded("").database.is_embedded
+
+
+@pytest.mark.parametrize("url", ["postgresql://rota:hunter2@db/rota", "postgresql:///rota?user=x&password=hunter2&a=b"])
+def test_a_masked_url_shows_no_password(url: str) -> None:
+    assert "hunter2" not in masked(url)
+    assert masked(url).startswith("postgresql://")
 
 
 def test_the_environment_beats_the_file(loaded: Load) -> None:

@@ -155,11 +155,12 @@ def _silence(instance: Instance, pid: int | None) -> list[str]:
 
 
 def _status_rows(info: Info) -> list[tuple[str, str]]:
-    daemon, upcoming = info["daemon"], info["next"]
+    daemon, upcoming, full = info["daemon"], info["next"], info.get("disk_full_since")
     return [
         ("Daemon", f"running (PID {daemon['pid']})"),
         ("Since", f"{times.utc(daemon['started_at'])} UTC"),
         ("Scheduling", "on" if daemon["scheduling"] else "off (schedule.enabled in rota.yaml)"),
+        *([("Disk", f"full since {times.utc(full)} UTC: nothing new is begun, until there is room")] if full else []),
         ("Schedules", f"{info['jobs']['enabled']} active of {info['jobs']['total']}"),
         ("Next run", f"{upcoming['job']} at {times.utc(upcoming['at'])} UTC" if upcoming else "none"),
         ("Time zones", info["zone_data"]),

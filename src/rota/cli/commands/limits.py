@@ -17,8 +17,9 @@ _FIXED = "runs"  # a setting of the daemon, shown with the others
 def limits() -> None:
     """See and set how much runs at one time.
 
-    "targets" is how many hosts are at work at one time over all runs, "site:NAME" how many of one site; neither is
-    limited until you say so. "runs" is how many runs go on at one time; it is set in rota.yaml.
+    "targets" is how many hosts are at work at one time over all runs; "site:NAME", "group:NAME" and "host:NAME" how
+    many of one site, group or host, "job:NAME" how many of one schedule. None is limited until you say so. "runs" is
+    how many runs go on at one time; it is set in rota.yaml.
     """
 
 

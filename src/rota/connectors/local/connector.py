@@ -24,7 +24,7 @@ from rota.keeper.client import Keeper
 from rota.keeper.orders import Ended, Event, OutputGrew, OutputSlice, RunAs, StartFailed, StartOrder
 from rota.keeper.remains import Remains
 
-OWNER_FILE = "owner"  # in a keeper's folder: who it belongs to now
+OWNER_FILE = "owner"  # in a keeper's folder: whose it has been, one a line; the last has it now
 GRACE_SECONDS = 10.0
 READ_BYTES = 65_536  # of the output, what an action may look at
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # nothing else of the daemon's environment reaches a child
@@ -66,7 +66,7 @@ class LocalConnector:
                 self._generation += 1
                 folder = self._root / f"{self._owner}-{self._generation}"
                 keeper = await Keeper.start(folder, on_events=self._take)
-                (folder / OWNER_FILE).write_text(self._owner)
+                self._sign(folder)
                 self._keeper = keeper
                 self._watch(keeper)
 
@@ -142,24 +142,22 @@ class LocalConnector:
     async def adopt(self, is_dead: Callable[[str], bool]) -> set[str]:
         """Connect to the keepers of dead owners, or read what dead keepers left.
 
-        Returns the owners of keepers that live and do not answer: of theirs, nothing can be said yet.
+        Returns the owners of keepers that live and do not answer: of theirs, nothing can be said yet. Also those they
+        had before: whoever adopted one may have died before it had taken over what the keeper held.
         """
         silent: set[str] = set()
         for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if any(keeper.directory == folder for keeper in self._all()):
                 continue
-            try:
-                owner = (folder / OWNER_FILE).read_text()
-            except OSError:
-                owner = folder.name.rpartition("-")[0]  # it died before it could sign
-            if owner == self._owner or not is_dead(owner):
+            owners = _owners_of(folder)
+            if owners[-1] == self._owner or not is_dead(owners[-1]):
                 continue
             try:
                 found = await Keeper.adopt(folder, on_events=self._take)
             except Unavailable:
-                silent.add(owner)
+                silent.update(owners)
                 continue
-            (folder / OWNER_FILE).write_text(self._owner)
+            self._sign(folder)
             self._adopted.append(found)
             if isinstance(found, Keeper):
                 self._watch(found)
@@ -217,6 +215,10 @@ class LocalConnector:
                 await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
 
     # Inside
+
+    def _sign(self, folder: Path) -> None:
+        with (folder / OWNER_FILE).open("a") as file:
+            file.write(f"{self._owner}\n")
 
     def _all(self) -> Iterable[Keeper | Remains]:
         return [*self._adopted, *([self._keeper] if self._keeper is not None else [])]
@@ -320,6 +322,15 @@ class LocalConnector:
                     flight.end.set_result(results[token])
                 else:
                     flight.end.set_result(None)
+
+
+def _owners_of(folder: Path) -> list[str]:
+    """Whose a keeper has been, never empty."""
+    try:
+        owners = (folder / OWNER_FILE).read_text().split()
+    except OSError:
+        owners = []
+    return owners or [folder.name.rpartition("-")[0]]  # its first owner died before it could sign
 
 
 def _nobody_listens(_total: int) -> None:

@@ -22,6 +22,7 @@ from rota.connectors.ssh.credentials import Credentials, Login
 from rota.connectors.ssh.failures import Handshake, unreached
 from rota.connectors.ssh.known_hosts import DEFAULT_PORT, Known, KnownHosts
 from rota.connectors.ssh.unreached import Unreached
+from rota.connectors.ssh.wire import Wire
 from rota.domain.errors import Unavailable
 from rota.domain.inventory import Host
 from rota.domain.reasons import Reason
@@ -131,7 +132,7 @@ class Dialer:
         # Done by hand what asyncssh.connect does: that would derive all options anew for each connection, in a thread
         # of the loop's own few, which costs a fifth of the whole and makes connecting wait for whoever holds them.
         options.waiter = loop.create_future()
-        connection = asyncssh.SSHClientConnection(loop, options, wait=until)
+        connection = Wire(loop, options, until=until, signs_at_once=client.login.signs_at_once)
         hands = Handshake(host=host, address=address, port=port, login=client.login, known=client.known)
         deadline = asyncio.timeout(self._timeout)
         try:

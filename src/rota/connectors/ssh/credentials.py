@@ -62,6 +62,11 @@ class Login:
         tried = ", ".join(self.offered) if self.offered else "nothing, as no key, agent or password was found"
         return "; ".join([f"tried {tried}", *self.skipped])
 
+    @cached_property
+    def signs_at_once(self) -> bool:
+        """Whether the key that comes first lies here: an agent or a token would be asked, and might ask its owner."""
+        return self.agent is None and bool(self.keys) and not self.keys[0].use_executor
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:

@@ -38,21 +38,23 @@ class Means:
     lost_grace_seconds: float
     kill_grace_seconds: float
     noticed: Noticed
-    plain: set[tuple[str, str | None]] = field(default_factory=set)  # host and account, whose shell is a plain one
+    plain: dict[tuple[str, str | None], str] = field(
+        default_factory=dict
+    )  # login shells of PLAIN_SHELLS, by host, account
 
     def seal(self, command: Command, host: Host, *, token: str | None) -> Sealed:
         """The order as it travels. Raises Unreached where the password for sudo is not to be had."""
         elevation = elevation_of(command, host, self._sudo_password)
-        return seal(command, token=token, elevation=elevation, is_plain=(host.name, host.user) in self.plain)
+        return seal(command, token=token, elevation=elevation, shell=self.plain.get((host.name, host.user)))
 
     def learn(self, host: Host, talk: Talk) -> bool:
         """Remember what login shell it was. False: another than we thought, so nothing was run, and it is to be sent
         anew."""
         who = (host.name, host.user)
         if talk.shell in PLAIN_SHELLS:
-            self.plain.add(who)
+            self.plain[who] = talk.shell
         elif talk.stage == "asked" and talk.has_ended and not talk.marker and not talk.refusal and who in self.plain:
-            self.plain.discard(who)
+            del self.plain[who]
             return False
         return True
 

@@ -10,7 +10,7 @@ from rota.domain.states import RunState
 from rota.domain.trigger.kinds import ContinuousTrigger
 
 ENDS_LOOKED_AT = 24  # 2^24 seconds is longer than any back-off: older ends change nothing
-_FAILURES = {RunState.FAILED, RunState.PARTIAL, RunState.TIMED_OUT}
+_FAILURES = {RunState.FAILED, RunState.PARTIAL, RunState.TIMED_OUT, RunState.EXPIRED}
 # Ends without a verdict that may come again at once: a job that takes its daemon down with it must slow down too.
 _CRASHES = {Reason.DAEMON_CRASHED, Reason.KEEPER_LOST, Reason.WORKER_LOST}
 

@@ -10,10 +10,12 @@ JOIN run ON run.id = run_target.run_id
 LEFT JOIN run_fanout ON run_fanout.run_id = run.id
 WHERE run_target.state = 'queued' AND run_target.waiting_for IS NULL
   AND run_target.priority = ? AND run_target.id > ?
-  AND (run_target.site IS NULL OR run_target.site NOT IN (SELECT value FROM json_each(?)))
+  AND (run_target.site IS NULL OR run_target.site NOT IN (
+        SELECT value FROM json_each(?) /*pg instead: json_array_elements_text(CAST(? AS json)) */))
   AND run.cancel_requested_at IS NULL
 ORDER BY run_target.id
 LIMIT ?
+/*pg: FOR UPDATE OF run_target, run SKIP LOCKED */
 
 -- name: next_priority
 SELECT max(priority) FROM run_target WHERE state = 'queued' AND waiting_for IS NULL AND priority < ?

@@ -4,7 +4,7 @@
 INSERT INTO host_lock (host, run_id, run_target_id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
 
 -- name: is_holder
-SELECT EXISTS (SELECT 1 FROM host_lock WHERE host = ? AND run_target_id = ?)
+SELECT run_target_id = ? FROM host_lock WHERE host = ? /*pg: FOR UPDATE SKIP LOCKED */
 
 -- name: release
 DELETE FROM host_lock WHERE run_target_id = ? RETURNING host

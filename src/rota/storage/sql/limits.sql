@@ -1,7 +1,7 @@
 -- Caps on targets at work, and how many there are.
 
 -- name: caps
-SELECT key, cap FROM run_limit WHERE key <> 'runs'
+SELECT key, cap FROM run_limit WHERE key <> 'runs' ORDER BY key /*pg: FOR UPDATE */
 
 -- name: all
 SELECT key, cap, used FROM run_limit ORDER BY key
@@ -14,6 +14,16 @@ SELECT count(*) FROM run_target WHERE state = 'running'
 
 -- name: at_work_in
 SELECT count(*) FROM run_target WHERE state = 'running' AND site = ?
+
+-- name: at_work_on
+SELECT count(*) FROM run_target WHERE state = 'running' AND host = ?
+
+-- name: at_work_by_host
+SELECT host, count(*) FROM run_target WHERE state = 'running' GROUP BY host
+
+-- name: at_work_of
+SELECT count(*) FROM run_target JOIN run ON run.id = run_target.run_id
+WHERE run_target.state = 'running' AND run.job_id = ?
 
 -- name: set
 INSERT INTO run_limit (key, cap, used) VALUES (?, ?, 0) ON CONFLICT (key) DO UPDATE SET cap = excluded.cap

@@ -12,7 +12,8 @@ WHERE id = ? AND state = 'running' AND (SELECT fence FROM run_target WHERE run_t
 
 -- name: wake
 UPDATE run_target SET waiting_for = NULL, not_before = NULL, reason = NULL, message = NULL
-WHERE state = 'queued' AND waiting_for IS NOT NULL AND not_before <= ?
+WHERE /*pg: id IN (SELECT id FROM run_target WHERE */ state = 'queued' AND waiting_for IS NOT NULL AND not_before <= ?
+/*pg: FOR UPDATE SKIP LOCKED) */
 
 -- name: next_wake
 SELECT min(not_before) FROM run_target WHERE state = 'queued' AND waiting_for IS NOT NULL AND not_before > ?

@@ -9,6 +9,7 @@ JOIN job_state ON job_state.job_id = trigger.job_id
 WHERE due.fire_at <= ?
 ORDER BY due.fire_at, due.trigger_id
 LIMIT ?
+/*pg: FOR UPDATE OF due SKIP LOCKED */
 
 -- name: advance
 UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ?
@@ -36,13 +37,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: ledger_again
 UPDATE ledger SET last_nominal = ?, count = count + ?, at = ?
 WHERE id = (SELECT id FROM ledger WHERE job_id = ? AND trigger_id = ? ORDER BY id DESC LIMIT 1) AND reason = ?
-  AND blocked_by IS ? AND message IS ? AND (blocked_by IS NOT NULL OR last_nominal = ?)
+  AND blocked_by IS /*pg: NOT DISTINCT FROM */ ? AND message IS /*pg: NOT DISTINCT FROM */ ?
+  AND (blocked_by IS NOT NULL OR last_nominal = ?)
 
 -- name: next_fire
 SELECT min(fire_at) FROM due WHERE fire_at IS NOT NULL
 
 -- name: limit
-SELECT cap, used FROM run_limit WHERE key = 'runs'
+SELECT cap, used FROM run_limit WHERE key = 'runs' /*pg: FOR UPDATE */
 
 -- name: use_limit
 UPDATE run_limit SET used = used + ? WHERE key = 'runs'

@@ -1,7 +1,7 @@
 -- What a dead owner on this machine held.
 
 -- name: owners
-SELECT id FROM owner WHERE ended_at IS NULL
+SELECT id FROM owner WHERE ended_at IS NULL AND (node IS NULL OR node = ?)
 
 -- name: held
 SELECT run_target.id, run_target.run_id, run_target.host, run_target.host_version_id, run_target.connector,

@@ -1,0 +1,1 @@
+"""Backups: one file with everything an instance needs to live again, but for its secrets."""

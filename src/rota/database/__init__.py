@@ -1,0 +1,1 @@
+"""Looking after the store as a database: its schema, and moving it between SQLite and PostgreSQL (`rota db`)."""

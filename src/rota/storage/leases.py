@@ -1,0 +1,48 @@
+"""Owners on other machines live as long as they say so: on a store that several share nobody can try their locks.
+
+Each renews its lease by the database's clock. One that has been silent for a lease is dead to what others can carry on
+(work on hosts); what its own machine carries out it may come back to, for a grace longer. Then that is unknown.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rota.domain.instant import Micros
+from rota.ports import Tx
+from rota.storage.rescue import Rescued, end_owner, take_over
+from rota.storage.statements import Statements
+
+_LEASES = Statements("leases")
+
+
+class Terms(NamedTuple):
+    """`node` is this home's name in the store. An owner is silent after `lease`, and given up `grace` later."""
+
+    node: str
+    lease: Micros
+    grace: Micros
+
+
+def renew(tx: Tx, owner: str) -> Micros | None:
+    """A sign of life; when it was given. None: this owner was given up, and holds nothing any more."""
+    return tx.at if tx.driver.execute(_LEASES.renew, (tx.at, owner)).rowcount else None
+
+
+def silent_owners(tx: Tx, terms: Terms) -> list[str]:
+    """Owners of other homes whose lease is over."""
+    return [owner for (owner,) in tx.driver.execute(_LEASES.silent, (terms.node, tx.at - terms.lease))]
+
+
+def take_from(tx: Tx, silent: str, owner: str, terms: Terms) -> list[Rescued]:
+    """Give `owner` what a silent owner held and may be carried on by now. Nothing, if it has said a word since."""
+    row = tx.driver.execute(_LEASES.last_word, (silent,)).fetchone()
+    if row is None or row[0] > tx.at - terms.lease:
+        return []
+    is_given_up = row[0] <= tx.at - terms.lease - terms.grace
+    rescued = take_over(tx, silent, owner, remote_only=not is_given_up)
+    if is_given_up:
+        end_owner(tx, silent)
+    else:
+        tx.driver.execute(_LEASES.lost, (tx.at, silent))
+    return rescued

@@ -1,0 +1,29 @@
+-- Holding rows until the transaction ends. PostgreSQL only: see `row_locks.py`.
+
+-- name: jobs
+SELECT job_id, active, last_run_id FROM job_state
+WHERE job_id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
+ORDER BY job_id FOR UPDATE
+
+-- name: jobs_of_runs
+SELECT 1 FROM job_state
+WHERE job_id IN (SELECT run.job_id FROM run
+                 WHERE run.id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json)))))
+ORDER BY job_id FOR UPDATE
+
+-- name: runs
+SELECT 1 FROM run WHERE id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
+ORDER BY id FOR UPDATE
+
+-- name: free_runs
+SELECT id, job_id FROM run
+WHERE id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
+ORDER BY id FOR UPDATE SKIP LOCKED
+
+-- name: free_jobs
+SELECT job_id FROM job_state
+WHERE job_id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
+ORDER BY job_id FOR UPDATE SKIP LOCKED
+
+-- name: triggers
+SELECT 1 FROM due WHERE trigger_id IN (SELECT id FROM trigger WHERE job_id = ?) ORDER BY trigger_id FOR UPDATE

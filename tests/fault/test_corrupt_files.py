@@ -1,0 +1,157 @@
+"""Files that are cut off, overwritten or not what they should be: Rota starts, or refuses with a clear word.
+
+What is somebody's data is never deleted, whatever it looks like. Stores of other kinds: test_bad_stores.py; settings:
+test_broken_settings.py; backups: tests/backup/test_archive.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rota.clock import SystemClock
+from rota.domain.errors import Unavailable
+from rota.storage.bundle import open_embedded
+from rota.storage.reserve import Reserve
+from tests.support.daemon import Home
+
+UNAVAILABLE = 6
+
+
+@pytest.fixture
+def used(home: Home, made_store: Path) -> Home:
+    """A home with one job and one run in its store, and no daemon."""
+    for file in made_store.iterdir():
+        shutil.copy(file, home.path / file.name)
+    return home
+
+
+def overwrite(file: Path, at: int, data: bytes) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        opened.write(data)
+
+
+def starts(home: Home) -> None:
+    """A daemon starts, and what was in the store is there."""
+    home.daemon()
+    assert [job["name"] for job in home.client.jobs()["items"]] == ["noop"]
+    assert home.finished(home.run("shell: echo hi"))["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("kept", [100, 4096, 40_000, 0.5, 0.99])
+async def test_a_store_that_is_cut_off_is_refused_and_left_as_it_is(
+    tmp_path: Path, made_store: Path, kept: float
+) -> None:
+    """As every process opens it, in this one."""
+    store = Path(shutil.copy(made_store / "rota.db", tmp_path))
+    size = int(kept if kept > 1 else store.stat().st_size * kept)
+    os.truncate(store, size)
+    before = store.read_bytes()
+    reserve = Reserve(tmp_path / "reserve", clock=SystemClock(), keeps=False, tell=lambda _: None)
+    with pytest.raises(Unavailable, match=r"the store is damaged|this is not a Rota store") as caught:
+        await open_embedded(store, tmp_path / "output.db", clock=SystemClock(), on_fatal=raising, reserve=reserve)
+    assert caught.value.hint
+    assert store.read_bytes()[:size] == before
+
+
+def raising(error: BaseException) -> None:
+    raise AssertionError("a file that is cut off is no failing disk") from error
+
+
+def test_an_empty_store_beside_output_of_runs_is_not_taken_for_a_new_one(used: Home) -> None:
+    store = used.path / "rota.db"
+    os.truncate(store, 0)
+    said = used.rota("daemon", "run")
+    assert said.code == UNAVAILABLE
+    assert "is empty, and output of its runs is: it has been lost" in said.err
+    assert "rota backup restore" in said.err
+    assert store.stat().st_size == 0
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"\x37\x7f\x06\x82" + b"\0" * 5000])
+def test_a_wal_that_is_garbage_costs_nothing_that_was_in_the_store(used: Home, content: bytes) -> None:
+    (used.path / "rota.db-wal").write_bytes(content)
+    starts(used)
+
+
+def test_an_index_of_the_wal_that_is_garbage_is_made_anew(used: Home) -> None:
+    (used.path / "rota.db-shm").write_bytes(os.urandom(32_768))
+    starts(used)
+
+
+def test_a_wal_with_a_torn_end_gives_all_commits_before_it(home: Home) -> None:
+    daemon = home.daemon()
+    for name in ("first", "second"):
+        home.client.create_job({"name": name, "triggers": [{"kind": "manual"}], "do": "noop"})
+    daemon.kill()
+    wal = home.path / "rota.db-wal"
+    with wal.open("ab") as file:
+        file.write(os.urandom(10_000))
+    home.daemon()
+    assert {job["name"] for job in home.client.jobs()["items"]} == {"first", "second"}
+
+
+@pytest.mark.parametrize("kept", [10, 5000])
+def test_an_output_store_that_is_cut_off_costs_output_only(used: Home, kept: int) -> None:
+    os.truncate(used.path / "output.db", kept)
+    used.daemon()
+    run = used.run("shell: echo lost; exit 3")
+    assert used.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3
+    assert (used.path / "output.db").exists()
+
+
+def test_an_output_store_with_broken_pages_costs_output_only(used: Home) -> None:
+    output = used.path / "output.db"
+    overwrite(output, 4096, os.urandom(output.stat().st_size - 4096))
+    used.daemon()
+    run = used.run("shell: echo lost; exit 3")
+    assert used.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3
+
+
+def test_journals_of_keepers_that_are_garbage_hold_up_no_start(used: Home) -> None:
+    for number, content in enumerate((b"", os.urandom(5000), b"00000000 {}\n" * 100)):
+        folder = used.path / "keeper" / f"keeper-{number}"
+        folder.mkdir(parents=True)
+        (folder / "journal").write_bytes(content)
+    starts(used)
+
+
+def test_playbook_files_that_are_no_playbooks_are_named_and_left_alone(used: Home) -> None:
+    folder = used.path / "playbooks"
+    folder.mkdir()
+    (folder / "binary.yaml").write_bytes(os.urandom(3000))
+    (folder / "cut.yaml").write_text("name: cut\nsteps: [{exec: ")
+    (folder / "folder.yaml").mkdir()
+    (folder / "dangling.yaml").symlink_to(folder / "nowhere")
+    (folder / "good.yaml").write_text("name: good\nsteps:\n  - {name: one, exec: 'true'}\n")
+    used.daemon()
+    listed = used.client.playbooks()
+    assert [item["name"] for item in listed["items"]] == ["good"]
+    assert {"file:binary.yaml", "file:cut.yaml"} <= {fault["source"] for fault in listed["faults"]}
+    assert (folder / "binary.yaml").stat().st_size == 3000
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: \x00b\n", b"\x80" * 5000, b"x" * 2_000_000])
+def test_settings_that_are_no_text_are_refused_and_left_as_they_are(home: Home, content: bytes) -> None:
+    (home.path / "rota.yaml").write_bytes(content)
+    said = home.rota("daemon", "run")
+    assert said.code == 2
+    assert "rota.yaml cannot be used" in said.err
+    assert "Traceback" not in said.err
+    assert (home.path / "rota.yaml").read_bytes() == content
+
+
+def test_a_reserve_that_is_something_else_is_no_reason_not_to_start(used: Home) -> None:
+    (used.path / "reserve").mkdir()
+    starts(used)
+
+
+def test_locks_with_garbage_in_them_are_locks_all_the_same(used: Home) -> None:
+    (used.path / "engine.lock").write_bytes(os.urandom(500))
+    (used.path / "owners").mkdir()
+    (used.path / "owners" / "own_0000000000000000.lock").write_bytes(b"\xff")
+    starts(used)

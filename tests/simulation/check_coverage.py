@@ -1,0 +1,83 @@
+"""I3: every instant that has passed is settled exactly once, by a run, a ledger row or a span; and nothing else is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from rota.domain.instant import DAY, SECOND, Micros, format_rfc3339
+from tests.simulation.facts import Facts
+from tests.simulation.instants import between
+from tests.simulation.jobs import Job
+
+LATE: Micros = 10 * SECOND  # an engine that is well has settled an instant by then
+
+
+def check_coverage(facts: Facts) -> Iterator[str]:
+    for job in facts.world.jobs:
+        if job.rhythm is not None:
+            yield from _of(facts, job)
+        made = sum(run.job_id == job.job_id and run.nominal is not None for run in facts.runs.values())
+        if job.spec.max_runs is not None and made > job.spec.max_runs:
+            yield f"I12 {job.name} was started {made} times by the clock, and max_runs is {job.spec.max_runs}"
+    yield from _paused(facts)
+
+
+def _of(facts: Facts, job: Job) -> Iterator[str]:
+    settled = Counter(
+        run.nominal for run in facts.runs.values() if run.trigger_id == job.trigger_id and run.nominal is not None
+    )
+    known = _ever_due(job)
+    for span in facts.spans:
+        if span.trigger_id == job.trigger_id:
+            instants = [instant for instant in known if span.first <= instant <= span.last]
+            if len(instants) != span.occurrences:
+                yield f"I3 {job.name}: {span}, and {len(instants)} were due"
+            settled.update(instants)
+    if strange := settled.keys() - known:
+        yield f"I3 {job.name}: {sorted(strange)} were not due"
+    for instant, count in sorted(settled.items()):
+        if count > 1:
+            yield f"I3 {job.name}: {format_rfc3339(instant)} was settled {count} times"
+    for instant in () if job.spec.max_runs is not None else _due(facts, job):
+        if instant not in settled:
+            yield f"I3 {job.name}: {format_rfc3339(instant)} was lost without a word"
+
+
+def _ever_due(job: Job) -> list[Micros]:
+    """All instants the job ever had, in order: of each rhythm those from where it began to where the next took over,
+    or later, where the clock was ahead when they were settled."""
+    found: list[Micros] = []
+    for saved, after in pairwise([*job.saved, None]):
+        assert saved is not None
+        until = max(after.at, after.settled) if after is not None else saved.at + DAY
+        if saved.rhythm is not None:
+            found += between(saved.rhythm, max(saved.at, saved.settled), until)
+    return found
+
+
+def _due(facts: Facts, job: Job) -> Iterator[Micros]:
+    """What must have been settled by the end, reckoned from how the job was saved."""
+    world = facts.world
+    (upcoming,) = world.sql("SELECT nominal FROM due WHERE trigger_id = ?", job.trigger_id)[0]
+    until = world.wall.now() - LATE if world.checked_until is None else world.checked_until - LATE
+    if world.checked_until is None and upcoming is not None:
+        until = min(until, upcoming - 1)  # nobody has come to that one yet
+    edges = [(each.at, each) for each in job.saved]
+    for (begin, saved), (end, _) in pairwise([*edges, (until, job.saved[-1])]):
+        if saved.rhythm is not None:
+            yield from between(saved.rhythm, max(begin, saved.settled), min(end, until))
+
+
+def _paused(facts: Facts) -> Iterator[str]:
+    """While all is paused the clock starts nothing. Not judged where the clock was set."""
+    world = facts.world
+    if world.witness.clock_steps:
+        return
+    for since, until, when in world.witness.pauses:
+        for run in facts.runs.values():
+            if run.nominal is None or run.kind == "continuous":
+                continue
+            if since < run.nominal < until and world.created[run.id] > when:
+                yield f"I12 run {run.id} was made for {format_rfc3339(run.nominal)}, in a pause"

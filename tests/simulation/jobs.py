@@ -1,0 +1,170 @@
+"""The jobs of a world: a few of these kinds, their sizes drawn, and what the world knows of how each was saved."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from rota.domain.fanout import read_fan_out
+from rota.domain.instant import SECOND, Micros
+from rota.domain.inventory import Host
+from rota.domain.job import JobSpec, NamedTrigger
+from rota.domain.policy import Missed, Overlap
+from rota.domain.step import Json, Step
+from rota.domain.trigger.spec import ContinuousTrigger
+from tests.simulation.instants import Cron, Every, Rhythm
+from tests.simulation.nature import Recipe
+
+HOSTS = tuple(Host(name=f"h{n}", connector="ssh", site="hq" if n < 4 else "lab") for n in range(6))
+STEP_SECONDS, RUN_SECONDS = 60.0, 180.0
+TRIGGER = "t"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How a job was saved at `at` of the store's clock: `rhythm` None = nothing is due. `settled`: the last instant
+    that was settled before. `when`: true time."""
+
+    at: Micros
+    when: float
+    version: int
+    rhythm: Rhythm | None
+    settled: Micros
+    enabled: bool
+
+
+@dataclass(eq=False)
+class Job:
+    """A job as the world knows it. `spec` is its newest version."""
+
+    spec: JobSpec
+    rhythm: Rhythm | None
+    recipe: Recipe
+    job_id: int = 0
+    trigger_id: int = 0
+    saved: list[Saved] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+def steps(name: str, version: int, count: int = 1, **fields: object) -> tuple[Step, ...]:
+    """Commands that say who they are."""
+    return tuple(
+        Step(
+            name=f"s{place}", action="exec", timeout_seconds=STEP_SECONDS,
+            params={"command": f"{name} version={version} step={place}"}, **fields,  # type: ignore[arg-type]
+        )
+        for place in range(count)
+    )  # fmt: skip
+
+
+def next_version(job: Job, version: int) -> tuple[Step, ...]:
+    """The job's steps as another version says them."""
+    return tuple(
+        replace(step, params={"command": f"{job.name} version={version} step={place}"}) if step.params else step
+        for place, step in enumerate(job.spec.steps)
+    )
+
+
+def _job(
+    draw: random.Random, name: str, rhythm: Rhythm | None, recipe: Recipe, *,
+    rules: Mapping[str, Json] | None = None, count: int = 1, step: Mapping[str, object] | None = None, **fields: object,
+) -> Job:  # fmt: skip
+    fan_out, faults = read_fan_out(rules or {})
+    assert not faults, faults
+    given: dict[str, object] = {
+        "triggers": (NamedTrigger(name=TRIGGER, rule=rhythm.rule),) if rhythm is not None else (),
+        "steps": steps(name, 1, count, **(step or {})),
+        "run_timeout_seconds": RUN_SECONDS, "fan_out": fan_out, "priority": draw.choice([0, 0, 5]),
+    }  # fmt: skip
+    return Job(JobSpec(name=name, **(given | fields)), rhythm, recipe)  # type: ignore[arg-type]  # fields of JobSpec
+
+
+def _plain(draw: random.Random) -> Job:
+    return _job(draw, "plain", Every(draw.choice([15, 20, 30])), Recipe(draw.uniform(4, 25)))
+
+
+def _replacing(draw: random.Random) -> Job:
+    recipe = Recipe(draw.uniform(10, 40), 100)
+    return _job(draw, "replacing", Every(draw.choice([20, 30])), recipe, overlap=Overlap.CANCEL_RUNNING)
+
+
+def _allowing(draw: random.Random) -> Job:
+    return _job(draw, "allowing", Every(20), Recipe(25, 100), overlap=Overlap.ALLOW)
+
+
+def _catching_up(draw: random.Random) -> Job:
+    grace = draw.choice([10.0, 60.0])
+    return _job(draw, "catching-up", Cron("* * * * *"), Recipe(5), missed=Missed.RUN_ONCE, grace_seconds=grace)
+
+
+def _catching_all_up(draw: random.Random) -> Job:
+    return _job(draw, "catching-all-up", Every(30), Recipe(3), missed=Missed.RUN_ALL, grace_seconds=10.0)
+
+
+def _queueing(draw: random.Random) -> Job:
+    return _job(draw, "queueing", Every(draw.choice([15, 20])), Recipe(20), overlap=Overlap.QUEUE)
+
+
+def _retrying(draw: random.Random) -> Job:
+    step = {"retries": 2, "retry_delay_seconds": draw.choice([0.0, 5.0, 12.0])}
+    return _job(draw, "retrying", Every(45), Recipe(4, failing=0.5), count=draw.choice([1, 2, 3]), step=step)
+
+
+def _repeatable(draw: random.Random) -> Job:
+    step = {"retries": 1, "retry_delay_seconds": 1.0, "idempotent": True}
+    return _job(draw, "repeatable", Every(30), Recipe(8), count=2, step=step, target="all", targets_at_once=3)
+
+
+def _locking(name: str) -> Callable[[random.Random], Job]:
+    def make(draw: random.Random) -> Job:
+        step = {"retries": 1, "retry_delay_seconds": 6.0}
+        return _job(
+            draw, name, Every(draw.choice([40, 60])), Recipe(6, failing=0.2), step=step, target="all",
+            rules={"lock_hosts": True, "on_offline": draw.choice(["wait", "fail", "skip"])}, targets_at_once=4,
+        )  # fmt: skip
+
+    return make
+
+
+def _batched(draw: random.Random) -> Job:
+    return _job(
+        draw, "batched", Every(60), Recipe(5, failing=0.05), target="all",
+        rules={"batch": "1, 2", "max_fail": draw.choice(["1", "50%"]),
+               "batch_pause_seconds": draw.choice([0, 3])}, targets_at_once=2,
+    )  # fmt: skip
+
+
+def _throttled(draw: random.Random) -> Job:
+    return _job(draw, "throttled", Every(90), Recipe(5), target="all", rules={"throttle": "12/m"})
+
+
+def _counted(draw: random.Random) -> Job:
+    return _job(draw, "counted", Every(20), Recipe(3), max_runs=draw.choice([3, 6]))
+
+
+def _at_once(draw: random.Random) -> Job:
+    return _job(draw, "at-once", Cron("*/2 * * * *"), Recipe(), steps=(Step(name="main", action="noop"),))
+
+
+def _everywhere(draw: random.Random) -> Job:
+    return _job(draw, "everywhere", Every(45), Recipe(6), count=2, target="all", targets_at_once=2)
+
+
+def _continuous(draw: random.Random) -> Job:
+    rule = ContinuousTrigger(5 * SECOND, 10 * SECOND)
+    return _job(draw, "continuous", None, Recipe(8), triggers=(NamedTrigger(name=TRIGGER, rule=rule),))
+
+
+KINDS: tuple[Callable[[random.Random], Job], ...] = (
+    _plain, _replacing, _allowing, _catching_up, _retrying, _repeatable, _locking("locking"), _locking("locking-too"),
+    _catching_all_up, _queueing, _batched, _throttled, _counted, _at_once, _everywhere, _continuous,
+)  # fmt: skip
+
+
+def drawn(draw: random.Random) -> list[Job]:
+    """Some of the kinds, in an order of their own."""
+    return [make(draw) for make in draw.sample(KINDS, draw.randint(4, 7))]

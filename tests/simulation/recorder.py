@@ -1,0 +1,58 @@
+"""A recorder inside the store: SQL triggers that note what must never happen, whoever writes. They change nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Mapping, Set
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from rota.domain.states import ATTEMPT_MOVES, RUN_MOVES, TARGET_MOVES
+from rota.storage.schema import prepare
+
+_FINAL = """
+CREATE TRIGGER world_{table}_final BEFORE UPDATE ON {table} WHEN OLD.finished_at IS NOT NULL AND (
+    NEW.state IS NOT OLD.state OR NEW.reason IS NOT OLD.reason OR NEW.finished_at IS NOT OLD.finished_at)
+BEGIN
+    INSERT INTO world_seen VALUES ('I5 {table} ' || OLD.id || ' was ' || OLD.state || ', became ' || NEW.state);
+END;
+"""
+_MOVE = """
+CREATE TRIGGER world_{table}_move BEFORE UPDATE OF state ON {table}
+WHEN OLD.finished_at IS NULL AND NEW.state <> OLD.state AND NOT ({allowed})
+BEGIN
+    INSERT INTO world_seen VALUES ('I5 {table} ' || OLD.id || ' went from ' || OLD.state || ' to ' || NEW.state);
+END;
+"""
+_FENCE = """
+CREATE TRIGGER world_fence BEFORE UPDATE ON run_target
+WHEN NEW.fence < OLD.fence OR (NEW.owner IS NOT NULL AND NEW.owner IS NOT OLD.owner AND NEW.fence = OLD.fence)
+BEGIN
+    INSERT INTO world_seen VALUES ('I7 target ' || OLD.id || ' changed hands without a larger fence');
+END;
+"""
+
+
+def _allowed(moves: Mapping[StrEnum, Set[StrEnum]]) -> str:
+    pairs = [f"(OLD.state = '{old}' AND NEW.state = '{new}')" for old, news in moves.items() for new in sorted(news)]
+    return " OR ".join(pairs)
+
+
+@cache
+def empty_store() -> bytes:
+    """The bytes of a new store with the recorder in it; made once, as migrating costs more than a world."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rota.db"
+        prepare(path, create=True)
+        driver = sqlite3.connect(path)
+        driver.execute("CREATE TABLE world_seen (what TEXT NOT NULL)")
+        tables = {"run": RUN_MOVES, "run_target": TARGET_MOVES, "attempt": ATTEMPT_MOVES}
+        for table, moves in tables.items():
+            driver.executescript(_FINAL.format(table=table))
+            driver.executescript(_MOVE.format(table=table, allowed=_allowed(moves)))  # type: ignore[arg-type]  # StrEnums
+        driver.executescript(_FENCE)
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        driver.close()
+        return path.read_bytes()

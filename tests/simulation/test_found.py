@@ -1,0 +1,155 @@
+"""What the simulation has found in Rota, each mended, each with a test of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from rota.connectors.local.connector import LocalConnector
+from rota.domain.errors import Unavailable
+from rota.domain.reasons import Reason
+from rota.domain.states import Fate, RunState
+from rota.keeper import client
+from rota.ports import Tx
+from rota.storage.executor import InlineExecutor
+from tests.contract.store_world import a_command
+from tests.support.world import World, a_world
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(tmp_path) as made:
+        yield made
+
+
+class Away(InlineExecutor):
+    """A store that can be away: after `after` more calls of a kind, so many of that kind fail."""
+
+    after, reads, writes = 0, 0, 0
+
+    async def read(self, call: Callable[[], T]) -> T:
+        if self.reads and not self._lets_through():
+            self.reads -= 1
+            raise Unavailable("the store is away")
+        return await super().read(call)
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        if self.writes and not self._lets_through():
+            self.writes -= 1
+            raise Unavailable("the store is away")
+        return await super().write(fn)
+
+    def _lets_through(self) -> bool:
+        self.after -= 1
+        return self.after >= 0
+
+
+def may_be_away(world: World) -> Away:
+    away = Away()
+    away.start(world.store._write_group)
+    world.store._executor = away
+    return away
+
+
+async def test_a_child_whose_run_is_out_of_time_when_it_is_rescued_does_not_run_on(world: World) -> None:
+    daemon = await world.start()
+    run_id = await world.trigger(daemon, steps=[a_command()], run_timeout=60_000_000)
+    await world.kill(daemon)
+    world.connector.fates["att-1"] = Fate.LIVE
+    world.clock.advance(100)
+    second = await world.start("own_b")
+    assert (await world.over(second, run_id))[:2] == (RunState.TIMED_OUT, Reason.RUN_TIMEOUT)
+    assert world.connector.live == []
+
+
+async def test_an_end_that_came_in_time_counts_though_it_is_found_too_late(world: World) -> None:
+    daemon = await world.start()
+    run_id = await world.trigger(daemon, steps=[a_command()], run_timeout=60_000_000)
+    await world.kill(daemon)
+    world.connector.flights["att-1"].ends()
+    world.connector.fates["att-1"] = Fate.ENDED
+    world.clock.advance(100)
+    second = await world.start("own_b")
+    assert (await world.over(second, run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_what_a_command_ends_is_delivered_by_the_daemon_beside_it(world: World) -> None:
+    await world.start()
+    command = await world.start("own_b", oversees=False)
+    run_id = await world.trigger(command, steps=[a_command()])
+    world.connector.live[0].ends()
+    assert (await world.over(command, run_id))[0] is RunState.SUCCEEDED
+    for _ in range(12):
+        await world.advance(1)
+    assert await world.one("SELECT count(*) FROM outbox WHERE delivered_at IS NULL") == 0
+
+
+async def test_what_was_taken_over_is_gone_on_with_though_the_store_went_away(world: World) -> None:
+    away = may_be_away(world)
+    daemon = await world.start()
+    run_id = await world.trigger(daemon, steps=[a_command("a"), a_command("b")])
+    await world.kill(daemon)
+    world.connector.flights["att-1"].ends()
+    world.connector.fates["att-1"] = Fate.ENDED
+    away.after, away.reads = 1, 2  # it learns who lives, and takes over; then it cannot read the plan
+    starting = asyncio.create_task(world.start("own_b"))
+    for _ in range(5):
+        await world.advance(1)
+    second = await starting
+    assert away.reads == 0
+    await world.until_started(2)
+    world.connector.live[0].ends()
+    assert (await world.over(second, run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_a_store_that_is_away_for_a_moment_does_not_fell_the_engine(world: World) -> None:
+    away = may_be_away(world)
+    daemon = await world.start()
+    run_id, _ = await world.make(owner=None, steps=[a_command()])
+    away.reads = 2  # its plan was never read
+    daemon.worker.reporter.look()
+    for _ in range(5):
+        await world.advance(1)
+    assert away.reads == 0
+    world.connector.live[0].ends()
+    assert (await world.over(daemon, run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_a_verdict_that_could_not_be_written_at_the_stop_is_left_to_the_next_owner(world: World) -> None:
+    away = may_be_away(world)
+    daemon = await world.start()
+    run_id = await world.trigger(daemon, steps=[a_command()])
+    away.after, away.writes = 1, 1  # the cancel is written, the verdict is not, and then the store is back
+    await daemon.engine.stop("cancel", 0.05)
+    world.dead.add("own_a")
+    world.connector.fates["att-1"] = Fate.ENDED
+    second = await world.start("own_b")
+    assert (await world.over(second, run_id))[:2] == (RunState.CANCELLED, Reason.SHUTDOWN)
+
+
+async def test_a_keeper_that_is_silent_speaks_for_all_it_has_belonged_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adopted it may have died before it took over the work of the first: that may run in it still."""
+    monkeypatch.setattr(client, "_HELLO_SECONDS", 0.2)
+    monkeypatch.setattr(client, "_DYING_TRIES", 1)
+    first, second, third = (LocalConnector(tmp_path / "keeper", name) for name in ("own_a", "own_b", "own_c"))
+    await first.open()
+    keeper = first._keeper
+    assert keeper is not None
+    await first.close(leave=True)
+    assert await second.adopt(lambda owner: owner == "own_a") == set()
+    await second.close(leave=True)
+    os.kill(keeper.pid, signal.SIGSTOP)
+    try:
+        assert await third.adopt(lambda owner: owner in {"own_a", "own_b"}) == {"own_a", "own_b"}
+    finally:
+        os.kill(keeper.pid, signal.SIGKILL)

