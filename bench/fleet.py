@@ -8,7 +8,6 @@ with the daemon's rows, output and the keeper; Ansible's and pyinfra's are those
 
 from __future__ import annotations
 
-import compileall
 import itertools
 import json
 import re
@@ -72,7 +71,6 @@ class Fleet:
 def fleet(hosts: int) -> Bench:
     def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
         bins = _peers()
-        compileall.compile_dir(ROOT / "src", quiet=1)  # as pip leaves a package, and left those of the peers
         site = servers(scratch, stack, hosts)
         numbers = itertools.count(1)
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import zoneinfo
 
@@ -11,6 +12,7 @@ from rota.domain.trigger.tzversion import zone_data
 def pytest_configure() -> None:
     _read_the_same_zones()
     _heed_signals()
+    _keep_bytecode()
 
 
 def _read_the_same_zones() -> None:
@@ -29,3 +31,9 @@ def _heed_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+def _keep_bytecode() -> None:
+    """Let what the tests start keep its bytecode, as it does for everybody: else each of a thousand processes compiles
+    all of Rota anew."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
