@@ -220,9 +220,7 @@ async def _parts(
             terms = terms_of(
                 node, lease_seconds=settings.database.lease_seconds, grace_seconds=settings.database.lost_grace_seconds
             )
-            leases = Leases(
-                store=store, clock=clock, worker=worker, owner=owner_id, terms=terms, looks_after=oversees
-            )
+            leases = Leases(store=store, clock=clock, worker=worker, owner=owner_id, terms=terms, looks_after=oversees)
         engine = Engine(
             owner=owner_id, store=bundle.for_ends, clock=clock, worker=worker, connectors=connectors, pump=pump,
             oversees=overseeing, leases=leases, stopped=stopping,

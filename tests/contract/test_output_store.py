@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rota.clock import SystemClock
 from rota.domain.errors import Unavailable
 from rota.storage.output import HEAD_BYTES, TAIL_BYTES, Chunk, Outputs, OutputStore
 from rota.storage.postgres_output import PostgresOutput
@@ -21,7 +22,7 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Output
     if request.param == "sqlite":
         return lambda: OutputStore(tmp_path / "output.db")
     url = emptied(request.getfixturevalue("store_database"))
-    return lambda: PostgresOutput(url)
+    return lambda: PostgresOutput(url, clock=SystemClock())
 
 
 @pytest.fixture

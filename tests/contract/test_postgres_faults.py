@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -17,6 +19,7 @@ from rota.storage.database_clock import DatabaseClock
 from rota.storage.output import Chunk
 from rota.storage.postgres import PostgresStore
 from rota.storage.postgres_dialect import translated
+from rota.storage.postgres_link import Server
 from rota.storage.postgres_output import PostgresOutput
 from rota.storage.postgres_schema import prepare
 from rota.storage.sqlite import SCHEMA_VERSION
@@ -157,11 +160,9 @@ async def test_an_id_that_was_taken_while_the_line_was_cut_is_a_gap_at_worst(
 
 
 async def test_output_goes_on_after_the_line_was_cut_and_no_piece_is_kept_twice(proxy: Proxy) -> None:
-    output = PostgresOutput(proxy.conninfo)
+    output = PostgresOutput(proxy.conninfo, clock=SystemClock())
     await output.append([Chunk(1, 1, 0, b"one")])
     proxy.cut_at(COMMIT, after=True)
-    with pytest.raises(Unavailable):
-        await output.append([Chunk(1, 1, 3, b"two")])
     await output.append([Chunk(1, 1, 3, b"two")])
     assert [bytes(item.data) for item in await output.after(1, 0, 10)] == [b"one", b"two"]
     output.close()
@@ -190,6 +191,17 @@ async def test_text_with_a_nul_is_kept_with_a_mark_in_its_place(url: str, count:
     found = await store.read(lambda tx: tx.driver.execute("SELECT value FROM instance").fetchall())
     assert found == [("a\ufffdb",)] * count
     store.close()
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_by_everybody() -> None:
+    """A listener that takes connections and says nothing: seen after `connect_timeout`, then told at once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = Server(f"postgresql://rota@127.0.0.1:{silent.getsockname()[1]}/rota?connect_timeout=2")
+        began = time.monotonic()
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="cannot be reached"):
+                server.connect()
+        assert time.monotonic() - began < 2 * 2
 
 
 def test_a_password_is_in_no_message(proxy: Proxy) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.daemon import Home, a_home, until
 from tests.support.postgres import Postgres, postgres
+from tests.support.postgres_proxy import a_proxy
 
 __all__ = ["postgres"]  # a fixture
 
@@ -165,3 +166,34 @@ def test_daemons_that_share_a_database_start_each_instant_once_though_one_is_kil
         assert rows(url, "SELECT count(*) - count(DISTINCT (trigger_id, nominal)) FROM run") == [(0,)]
         assert rows(url, "SELECT count(*) - count(DISTINCT run_target_id) FROM attempt") == [(0,)]
         homes[0].daemon()  # which sees to what the dead one left on its machine
+
+
+def test_a_daemon_whose_database_was_away_misses_nothing(url: str) -> None:
+    """Verdicts of what ran meanwhile are written when it is back; what was due then is planned late or said missed."""
+    with a_proxy(url) as proxy, a_home(settings(proxy.url)) as home:
+        home.daemon()
+        gate = home.gate()
+        running = home.run(f"shell: read line < {gate.path}; echo ended")
+        home.client.create_job({"name": "tick", "triggers": [{"kind": "interval", "every_seconds": 1}], "do": "noop"})
+        finished = "SELECT count(*) FROM run WHERE state = 'succeeded'"
+        until(lambda: rows(url, finished)[0][0] >= 2)
+        proxy.go_away()
+        gate.open()
+        last = rows(url, "SELECT max(nominal) FROM run")[0][0]
+        # The database's own clock says when two instants have passed that nobody could plan.
+        until(lambda: rows(url, f"SELECT extract(epoch FROM clock_timestamp()) * 1000000 > {last} + 3000000")[0][0])
+        proxy.come_back()
+        assert home.finished(running)["state"] == "succeeded"
+        assert home.output(running) == "ended\n"
+        until(lambda: rows(url, f"SELECT count(*) FROM run WHERE nominal > {last} + 3000000")[0][0] >= 2)
+        home.client.update_job("tick", {"enabled": False})
+        covered = rows(url, _COVERED)
+        assert [first - before for first, before in covered[1:]] == [1_000_000] * (len(covered) - 1)
+
+
+# Each instant or span that became a run or a refusal, and the end of the one before.
+_COVERED = """
+SELECT first, lag(last) OVER (ORDER BY first) FROM (
+    SELECT nominal, nominal FROM run WHERE nominal IS NOT NULL UNION SELECT first_nominal, last_nominal FROM ledger
+) AS span (first, last) ORDER BY first
+"""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rota.domain.instant import SECOND
 from tests.simulation.facts import Facts
+from tests.simulation.world import World
+
+LOOKED_AT_WITHIN = 200 * SECOND  # a look, a back-off, and as much as the clock may have been set back
 
 _BOOKS = {
     "slots": "SELECT used, (SELECT count(*) FROM run WHERE state IN ('queued', 'running')) FROM run_limit"
@@ -48,16 +52,12 @@ def check_ends(facts: Facts) -> Iterator[str]:
     for process in world.processes:
         if process.is_well and process.worker.held_runs:
             yield f"I14 {process.owner} still holds {process.worker.held_runs}"
-    for job in world.jobs if not world.witness.clock_steps else ():  # a clock set back puts off its next look
-        enabled = [each.enabled for each in job.saved[:-1]]
-        since = sum(each.when >= world.healed_at for each in job.saved[:-1])
-        if job.name == "continuous" and all(enabled[-since - 1 :]) and not _has_gone_on(facts, job.job_id):
-            yield "I4 the continuous job has died"
 
 
-def _has_gone_on(facts: Facts, job_id: int) -> bool:
-    """Whether it was started since the world has healed."""
-    return any(
-        run.job_id == job_id and run.nominal is not None and facts.world.created[run.id] > facts.world.healed_at
-        for run in facts.runs.values()
-    )
+def check_continuous(world: World) -> Iterator[str]:
+    """A continuous job that is enabled is looked at again before long, whatever has become of its runs."""
+    for job in world.jobs:
+        if job.name == "continuous" and job.spec.enabled:
+            ((look_at,),) = world.sql("SELECT fire_at FROM due WHERE trigger_id = ?", job.trigger_id)
+            if look_at is None or look_at > world.wall.now() + LOOKED_AT_WITHIN:
+                yield f"I4 the continuous job has died: it is looked at {look_at}"

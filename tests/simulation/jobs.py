@@ -116,7 +116,9 @@ def _retrying(draw: random.Random) -> Job:
 
 def _repeatable(draw: random.Random) -> Job:
     step = {"retries": 1, "retry_delay_seconds": 1.0, "idempotent": True}
-    return _job(draw, "repeatable", Every(30), Recipe(8), count=2, step=step, target="all", targets_at_once=3)
+    return _job(
+        draw, "repeatable", Every(30), Recipe(draw.uniform(6, 20)), count=2, step=step, target="all", targets_at_once=3
+    )
 
 
 def _locking(name: str) -> Callable[[random.Random], Job]:
@@ -151,7 +153,7 @@ def _at_once(draw: random.Random) -> Job:
 
 
 def _everywhere(draw: random.Random) -> Job:
-    return _job(draw, "everywhere", Every(45), Recipe(6), count=2, target="all", targets_at_once=2)
+    return _job(draw, "everywhere", Every(45), Recipe(draw.uniform(6, 20)), count=2, target="all", targets_at_once=2)
 
 
 def _continuous(draw: random.Random) -> Job:

@@ -119,13 +119,12 @@ async def _toggle(world: World, process: Process) -> None:
 
 
 async def _pause(world: World, process: Process) -> None:
-    def begin(tx: Tx) -> str:
+    def begin(tx: Tx) -> tuple[str, int]:
         pause = insert_pause(tx, scope=Scope.ALL, key="", job_id=None, until=None, reason="x", by="someone")
         world.witness.pauses.append((pause.since, 1 << 62, world.time))
-        return pause.public_id
+        return pause.public_id, len(world.witness.pauses) - 1
 
-    public_id = await world.store.write(begin)
-    place = len(world.witness.pauses) - 1
+    public_id, place = await world.store.write(begin)
     await process.clock.sleep(world.draw.uniform(1, 40))
 
     def resume(tx: Tx) -> None:

@@ -12,7 +12,7 @@ from tests.simulation.keeping import keep, kept
 from tests.simulation.nature import FAULTS, Nature
 from tests.simulation.run import simulate
 
-CHUNK = 10
+CHUNK = 5
 
 
 def hold(seeds: range) -> None:

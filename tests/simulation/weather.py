@@ -39,7 +39,7 @@ def _freeze(world: World) -> None:
 
 def _disown(world: World) -> None:
     if (process := one_that_lives(world, "daemon")) is not None:
-        world.disown(process, world.draw.uniform(5, 20))
+        world.disown(process, world.draw.uniform(2, 12))
 
 
 def _away(world: World) -> None:
@@ -106,7 +106,6 @@ BREAK: Mapping[str, Callable[[World], None]] = {
 def heal(world: World) -> None:
     """From now on nothing breaks, and what is broken works again. Who is dead stays dead."""
     world.nature.heal()
-    world.healed_at = world.time
     world.away_until = 0.0
     world.machines.offline.clear()
     for keeper in world.machines.keepers:

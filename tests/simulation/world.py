@@ -29,7 +29,7 @@ from tests.simulation.store import Disk
 from tests.simulation.witness import Label, Life, Witness
 
 LEASE_SECONDS = 60.0  # DESIGN §5
-MOST_TURNS = 1_500_000  # callbacks; more means that something spins
+MOST_TURNS = 200_000  # callbacks; more means that something spins
 
 
 class NoOutput:
@@ -61,8 +61,7 @@ class World:
         self.cap, self.site_cap = 5, cast("int | None", None)  # on runs, and on targets of one site
         self.checked_until: Micros | None = None  # instants up to then must have been settled; None: as the store says
         self.is_closed = False  # people have gone home
-        self.healed_at = float("inf")
-        self.witness_faults = self.nature.faults
+        self.known_faults = self.nature.faults
         self.created: dict[int, float] = {}  # run id -> true time of the commit that made it
         self._last_outbox = 0
         self._own = Context()  # what the world does belongs to no process
@@ -143,7 +142,7 @@ class World:
 
     def disown(self, process: Process, seconds: float) -> None:
         """It is frozen for so long that the others take it for dead; then it wakes."""
-        self.freeze(process, seconds + 15)
+        self.freeze(process, seconds + 8)
         self.noticed_at[process.owner] = self.time + seconds
         process.was_disowned = True
         self.note("disowned", process.owner)
@@ -249,6 +248,12 @@ class World:
         self.note("adopted", owner)
         if self.by_owner[owner].is_well:
             self.violate(f"I6 the keeper of {owner} was taken away from it, and it lives")
+
+    @property
+    def last_work(self) -> float:
+        """When a child was started or ended last."""
+        lives = self.witness.lives.values()
+        return max((life.ended if life.ended < self.time else life.began for life in lives), default=0.0)
 
     def launched(self, process: Process, run_id: int) -> None:
         self.note("launched", run_id, "by", process.owner)

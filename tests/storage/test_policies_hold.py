@@ -37,7 +37,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(jobs=JOBS, steps=STEPS)
 async def test_whatever_happens_the_policies_hold(jobs: list[tuple[Any, ...]], steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -22,6 +23,7 @@ class Proxy:
         told = {key: str(value) for key, value in conninfo_to_dict(server).items()}
         self._server = Path(told["host"]) / f".s.PGSQL.{told.get('port', _PORT)}"
         self.conninfo = make_conninfo(**{**told, "host": str(folder), "port": _PORT})
+        self.url = f"postgresql://?{urlencode(conninfo_to_dict(self.conninfo))}"
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / f".s.PGSQL.{_PORT}"))
         self._listener.listen()

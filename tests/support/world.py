@@ -97,9 +97,7 @@ class World(StoreWorld):
         )  # fmt: skip
         leases = None
         if terms is not None:
-            leases = Leases(
-                store=store, clock=clock, worker=worker, owner=owner, terms=terms, looks_after=oversees
-            )
+            leases = Leases(store=store, clock=clock, worker=worker, owner=owner, terms=terms, looks_after=oversees)
         engine = Engine(
             owner=owner, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
             oversees=overseeing if oversees else None, leases=leases,

@@ -61,8 +61,8 @@ class Engine:
         leases: Leases | None = None,
         stopped: asyncio.Event | None = None,
     ) -> None:
-        """`leases`: other machines share the store. `stopped` is set when all that ran has ended and is recorded, or was
-        left to the keeper."""
+        """`leases`: other machines share the store. `stopped` is set when all that ran has ended and is recorded, or
+        was left to the keeper."""
         self._owner, self._store, self._clock = owner, store, clock
         self._worker, self._connectors, self._pump, self._oversees = worker, connectors, pump, oversees
         self._leases = leases

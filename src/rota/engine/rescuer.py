@@ -52,7 +52,7 @@ class Rescuer:
         """Settle everything that dead owners held. Returns how many targets that were."""
         owners = [owner for owner in await self._store.read(self._owners) if owner != self._owner]
         dead = list(self._dead_of(owners))
-        if not dead and not self._has_dead():  # one that others gave up may have left its keeper
+        if not dead and self._node is None:  # on a shared store one that others gave up may have left its keeper
             return 0
         silent: set[str] = set()
         for connector in self._connectors.values():

@@ -88,7 +88,7 @@ async def open_shared(url: str, *, clock: Clock) -> Bundle:
     await asyncio.to_thread(postgres_schema.prepare, url, create=True, upgrade=False)
     time = DatabaseClock(clock)
     opened = PostgresStore(url, clock=time)
-    return Bundle(opened, opened, PostgresOutput(url), time, is_shared=True, close_store=opened.close)
+    return Bundle(opened, opened, PostgresOutput(url, clock=time), time, is_shared=True, close_store=opened.close)
 
 
 def need_psycopg() -> None:

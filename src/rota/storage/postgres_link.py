@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,6 +22,7 @@ _PARAMETERS = {
     "application_name": "rota", "connect_timeout": "5", "tcp_user_timeout": "20000",
     "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3",
 }  # fmt: skip
+_QUICK_SECONDS = 0.2  # a refusal comes sooner
 # A process that is stopped or cut off in the middle of a transaction holds up nobody for longer than this.
 _SESSION = """
 SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; SET jit = off;
@@ -41,16 +43,26 @@ class Server:
                 hint="correct `database.url` in rota.yaml, or ROTA_DATABASE_URL",
             ) from error  # fmt: skip
         self.conninfo = make_conninfo(**{**_PARAMETERS, **given})
+        self._away_until = 0.0
         place = given.get("host") or "this machine"
         self.shown = f"PostgreSQL database {given.get('dbname') or given.get('user') or ''} on {place}"
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A connection of its own, in which nothing begins or ends unless told. Raises Unavailable."""
+        """A connection of its own, in which nothing begins or ends unless told. Raises Unavailable.
+
+        A server that does not even refuse is left alone for as long as it took to see that: whoever asks meanwhile is
+        told at once, rather than wait in a line for it.
+        """
+        began = time.monotonic()
+        if began < self._away_until:
+            raise Unavailable(f"{self.shown} cannot be reached", hint="it is tried again in a moment")
         try:
             # Hot statements are prepared at their second use; one-off ones never.
             connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=1)
             connection.prepared_max = 300
         except psycopg.Error as error:
+            now = time.monotonic()
+            self._away_until = 2 * now - began if now - began > _QUICK_SECONDS else 0.0
             raise Unavailable(
                 f"{self.shown} cannot be reached: {_first_line(error)}",
                 hint="is it running, and is the URL right? see: rota db check",
