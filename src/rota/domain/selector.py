@@ -338,8 +338,9 @@ class Picker:
         self._by_dynamic_group: dict[str, frozenset[str]] = {}
 
     def pick(self, selector: Selector, *, include_disabled: bool = False) -> tuple[str, ...]:
-        """Return the names of the hosts that are picked, web-2 before web-10. Disabled hosts are left out unless asked for.
+        """Return the names of the hosts that are picked, web-2 before web-10.
 
+        Disabled hosts are left out unless asked for.
         What is named and does not exist picks nothing: a saved job may outlive its hosts, and `require_known` has
         judged it when it was saved. Raises InvalidInput where a dynamic group contains itself.
         """
