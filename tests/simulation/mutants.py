@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.engine import engine, evidence, planner, reporter, rescuer, verdict, worker
+from rota.engine import evidence, planner, reporter, rescuer, verdict, worker
 from rota.storage import claiming, fanout, finishing, host_locks, limits, parking, planning, timing
 from rota.storage.launching import Launch
 from tests.simulation import wrongs
@@ -74,8 +74,6 @@ _ALL = (
     Mutant("slot-kept", "a run that failed keeps its slot", (around(finishing, "finish_runs", wrongs.keep_slot),)),
     Mutant("slot-freed-twice", "a run that never had a slot frees one",
            (around(finishing, "finish_runs", wrongs.free_slot_twice),)),
-    Mutant("cancel-unheard", "an owner does not hear of cancels that other processes took",
-           (instead(engine, "cancels_for", wrongs.none_found),)),
     Mutant("cancel-misses-queued", "a cancel leaves targets in the queue",
            (instead(finishing, "_end_queued", wrongs.nothing),)),
     Mutant("living-rescued", "owners that live are taken for dead",

@@ -12,13 +12,16 @@ from typing import TypeVar
 import pytest
 
 from rota.connectors.local.connector import LocalConnector
+from rota.domain.calendars import Scope
 from rota.domain.errors import Unavailable
+from rota.domain.job import NamedTrigger
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate, RunState
 from rota.keeper import client
 from rota.ports import Tx
 from rota.storage.executor import InlineExecutor
-from tests.contract.store_world import a_command
+from rota.storage.pauses import insert_pause
+from tests.contract.store_world import a_command, cron, every
 from tests.support.world import World, a_world
 
 T = TypeVar("T")
@@ -153,3 +156,32 @@ async def test_a_keeper_that_is_silent_speaks_for_all_it_has_belonged_to(
         assert await third.adopt(lambda owner: owner in {"own_a", "own_b"}) == {"own_a", "own_b"}
     finally:
         os.kill(keeper.pid, signal.SIGKILL)
+
+
+async def test_a_span_does_not_grow_over_an_instant_that_has_run(world: World) -> None:
+    """By another rhythm the instant before was the last of the span; by the one it had then, one in between has run."""
+    job = await world.a_job("job", every(30))
+
+    async def pause(tx_at: float, *, starts: bool) -> None:
+        world.clock.advance(tx_at)
+        await world.sql("DELETE FROM pause")
+        if not starts:
+            await world.store.write(_pause_all)
+        world.clock.advance(1)
+        await world.plan()
+
+    await pause(59, starts=True)  # 12:00:30 and 12:01:00
+    await world.sql("UPDATE run SET state = 'succeeded', finished_at = 1")
+    await world.sql("UPDATE job_state SET active = 0")
+    await pause(0, starts=True)
+    spans = "SELECT reason, count, (last_nominal - first_nominal) / 1000000 FROM ledger WHERE reason = 'paused'"
+    await pause(28, starts=False)  # 12:01:30
+    await pause(29, starts=False)  # 12:02:00
+    await pause(29, starts=True)  # 12:02:30 runs
+    await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron("* * * * *")),))
+    await pause(29, starts=False)  # 12:03:00
+    assert await world.sql(spans) == [("paused", 2, 30), ("paused", 1, 0)]
+
+
+def _pause_all(tx: Tx) -> None:
+    insert_pause(tx, scope=Scope.ALL, key="", job_id=None, until=None, reason="quiet", by="someone")

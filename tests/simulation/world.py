@@ -120,6 +120,8 @@ class World:
         process.is_over = True
         self.noticed_at[process.owner] = self.time
         self.note("left", process.owner)
+        if process.was_disowned:
+            self._sign_on(process)
 
     def crash(self, process: Process, where: str) -> None:
         """SIGKILL."""

@@ -23,10 +23,6 @@ from rota.storage.work import Report, Settled
 def nothing(*_: object, **__: object) -> None: ...
 
 
-def none_found(*_: object, **__: object) -> list[Any]:
-    return []
-
-
 # Planning
 
 
