@@ -5,6 +5,7 @@ Everything runs in child processes, as at a keyboard. Tests look at a store with
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -76,13 +77,28 @@ class Gate:
     """Where children wait (`read line < PATH`) until the test opens it."""
 
     path: Path
+    held: list[int] = field(default_factory=list)
+
+    def reached(self) -> None:
+        """Return when somebody waits behind it: the command has begun, not only been claimed."""
+        self.held.append(until(self._end_of_a_reader))  # kept: to let go of it would be an end of file
+
+    def _end_of_a_reader(self) -> int:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # fifo(7): nobody has it open for reading
+                raise
+            return 0
 
     def open(self, times: int = 1) -> None:
         # Opened for both directions, a FIFO never blocks, whether or not somebody waits behind it.
         descriptor = os.open(self.path, os.O_RDWR)
         os.write(descriptor, b"go\n" * times)
         until(lambda: not select.select([descriptor], [], [], 0)[0])  # all of it has been read
-        os.close(descriptor)
+        for one in (descriptor, *self.held):
+            os.close(one)
+        self.held.clear()
 
 
 NOBODY = 65534
