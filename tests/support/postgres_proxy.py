@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
@@ -31,7 +31,8 @@ class Proxy:
         self._word: bytes | None = None
         self._after = False
         self._away = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._run(self._accept)
 
     def cut_at(self, word: bytes, *, after: bool) -> None:
         """Cut the next connection that says `word`: after it has reached the server, or before."""
@@ -47,8 +48,19 @@ class Proxy:
         self._away = False
 
     def close(self) -> None:
-        self._listener.close()
+        """Cut everything for good. No socket is left to the garbage collector, which would tell it of another test."""
+        _cut(self._listener)  # wakes `accept`, which `close` alone does not
+        self._threads[0].join()
         self.go_away()
+        for thread in self._threads:
+            thread.join()
+        for one in (self._listener, *(end for pair in self._pairs for end in pair)):
+            one.close()
+
+    def _run(self, target: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -60,10 +72,14 @@ class Proxy:
                 client.close()
                 continue
             server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self._server))
             self._pairs.append((client, server))
-            threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-            threading.Thread(target=_copy, args=(server, client), daemon=True).start()
+            try:
+                server.connect(str(self._server))
+            except OSError:  # the server itself is away
+                _cut(client)
+                continue
+            self._run(self._forward, client, server)
+            self._run(_copy, server, client)
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         try:
