@@ -15,11 +15,16 @@ from bench.cli import cli
 from bench.eval import Goals, evaluate
 from bench.fleet import fleet
 from bench.fleet_memory import fleet_memory
+from bench.freeze import freeze
 from bench.harness import Bench, Goal
-from bench.herd import herd
-from bench.idle import idle
+from bench.herd import herd, herd_alone
+from bench.herd_peers import herd_peers
+from bench.idle import idle, idle_alone
 from bench.keeper_rate import keeper_rate
+from bench.nodes import nodes, nodes_kill
+from bench.outage import outage
 from bench.preview import preview
+from bench.queue import queue
 from bench.real_start import real_start
 from bench.steady import steady
 
@@ -50,6 +55,14 @@ def _herd_100k() -> Bench:
     return herd("herd-100k", 100_000, against_memory=at_most(0.4))
 
 
+def _herd_policies() -> Bench:
+    return herd("herd-policies", 100_000, against_memory=at_most(0.25), policies=True)
+
+
+def _herd_1m() -> Bench:
+    return herd_alone("herd-1m", 1_000_000, goal=at_most(30))
+
+
 def _real_start() -> Bench:
     return real_start(1_000, at_least(0.7))
 
@@ -75,7 +88,25 @@ CATALOGUE = {
     "herd-1k": Entry(_herd_1k, _herd_1k),
     "herd-10k": Entry(_herd_10k, _herd_10k),
     "herd-100k": Entry(_herd_100k, _herd_100k),
+    "herd-policies": Entry(
+        _herd_policies, lambda: herd("herd-policies", 20_000, against_memory=at_most(0.25), policies=True)
+    ),
+    "herd-peers": Entry(lambda: herd_peers(1_000), lambda: herd_peers(200)),
+    "herd-1m": Entry(_herd_1m, lambda: herd_alone("herd-1m", 100_000, goal=None)),
+    "idle-1m": Entry(
+        lambda: idle_alone("idle-1m", 1_000_000, 60, goal=at_most(0.5), settle=60),
+        lambda: idle_alone("idle-1m", 200_000, 20, goal=at_most(0.5), settle=20),
+    ),
+    "outage": Entry(lambda: outage(10_000, year_goal=at_most(1), hours_goal=at_most(1.5)), lambda: outage(1_000)),
+    "freeze": Entry(lambda: freeze(10_000, 1_000, goal=at_most(11_000)), lambda: freeze(500, 100, goal=at_most(600))),
     "fleet": Entry(lambda: fleet(200), lambda: fleet(50)),
     "fleet-memory": Entry(lambda: fleet_memory(2_000), lambda: fleet_memory(100)),
-    "steady": Entry(lambda: steady(15), lambda: steady(8, rates=(500, 2_000, 4_000))),
+    "nodes-1": Entry(lambda: nodes("nodes-1", 1, 20_000), lambda: nodes("nodes-1", 1, 2_000)),
+    "nodes-2": Entry(
+        lambda: nodes("nodes-2", 2, 20_000, goal=at_least(1.2)), lambda: nodes("nodes-2", 2, 2_000, goal=at_least(1.2))
+    ),
+    "nodes-4": Entry(lambda: nodes("nodes-4", 4, 20_000), lambda: nodes("nodes-4", 4, 2_000)),
+    "nodes-kill": Entry(lambda: nodes_kill("nodes-kill", 20_000), lambda: nodes_kill("nodes-kill", 2_000)),
+    "queue": Entry(lambda: queue(20_000, at_least(1)), lambda: queue(2_000, at_least(1))),
+    "steady": Entry(lambda: steady(15, own_goal=at_least(5_000)), lambda: steady(8, rates=(500, 2_000, 4_000))),
 }

@@ -37,6 +37,20 @@ NOOP = Step(name="main", action="noop")
 READY_SECONDS = 120.0
 STOP_SECONDS = 90.0
 _CHUNK = 5_000
+# Copies of the first job, each under its own name and id: saving a million one by one would take minutes.
+_COPIES = """
+CREATE TEMP TABLE copies AS
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :jobs - 1) SELECT i FROM n;
+INSERT INTO job SELECT id + i, lower(hex(randomblob(8))), 'job-' || i, enabled, version, version_id + i, created_at,
+    created_by, updated_at, updated_by, deleted_at FROM job, copies WHERE id = 1;
+INSERT INTO job_version SELECT id + i, job_id + i, number, replace(spec, '"job-0"', '"job-' || i || '"'),
+    lower(hex(randomblob(32))), principal, created_at FROM job_version, copies WHERE id = 1;
+INSERT INTO job_state (job_id, active) SELECT job_id + i, active FROM job_state, copies WHERE job_id = 1;
+INSERT INTO trigger SELECT id + i, job_id + i, name, kind, timetable_id FROM trigger, copies WHERE id = 1;
+INSERT INTO due SELECT trigger_id + i, nominal, fire_at, high_water, generation, deferred_by FROM due, copies
+    WHERE trigger_id = 1;
+UPDATE sequence SET value = :jobs WHERE name IN ('job', 'job_version', 'trigger');
+"""
 
 
 def a_job(number: int, rule: TriggerSpec, step: Step = NOOP) -> JobSpec:
@@ -89,6 +103,20 @@ class Scratch:
                 await store.write(lambda tx: tx.driver.execute(then, values))
         finally:
             await asyncio.to_thread(store.close)
+
+    def load_many(self, first: JobSpec, jobs: int) -> None:
+        """Save `first`, which is called job-0, and copies of it: so many jobs in all, in a store that has none."""
+        self.load([first])
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as driver:
+            driver.execute("BEGIN")
+            for statement in filter(str.strip, _COPIES.split(";")):
+                driver.execute(statement, {"jobs": jobs} if ":jobs" in statement else {})
+            driver.execute("COMMIT")
+
+    def change(self, statement: str, values: Mapping[str, int] | None = None) -> None:
+        """One statement on the store, while no daemon runs."""
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as driver:
+            driver.execute(statement, values or {})
 
     def add_hosts(self, hosts: Sequence[Host]) -> None:
         """Save hosts as the API would."""

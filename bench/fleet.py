@@ -2,8 +2,10 @@
 
 All hosts are addresses of this machine, served by OpenSSH's own sshd: so the server works on the same cores as the
 client, and caps the hosts per second of all of them. What carries over to a real fleet is the client's CPU per host.
-Every client may have as many hosts at work at once. Rota's figures are those of the whole: `rota run` as a command,
-with the daemon's rows, output and the keeper; Ansible's and pyinfra's are those of their commands.
+Every client may have as many hosts at work at once. Ansible and pyinfra are commands, and so is `rota run`; Fabric and
+parallel-ssh are libraries in a process that lives on, timed from behind their imports: beside them a program that lives
+on asks the daemon and follows its stream. Both of Rota's figures are of the whole: the daemon's rows, the output, and
+the CPU of all its processes and of who asked.
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,20 @@ import asyncssh
 from bench.daemon import Scratch, daemon, environment
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
 from bench.machine import ROOT
+from bench.peers import own
 from bench.process import Cost
+from rota.client.api import Client, Snapshot
+from rota.client.unix import UnixTransport
 from rota.demo.openssh import find
 from rota.demo.sshd import Server, Setup, running
 from rota.domain.inventory import Host
+from rota.instance import Instance
+from rota.usecases.shapes import Run
 
-ROTA, ANSIBLE, PYINFRA, FABRIC, PARALLEL = "Rota", "Ansible ad hoc", "pyinfra", "Fabric", "parallel-ssh"
+ROTA, ASKED = "rota run", "Rota's API"
+ANSIBLE, PYINFRA, FABRIC, PARALLEL = "Ansible ad hoc", "pyinfra", "Fabric", "parallel-ssh"
 COMMAND = "echo ok; uname -n"
 AT_ONCE = 50
-_PEERS = ROOT / ".venv-fleet-peers"
 _SCRIPTS = ROOT / "bench" / "peers" / "fleet"
 _LONGEST = 600
 _SETTLE_SECONDS = 10.0  # a daemon has been up for a while when it gets work
@@ -70,11 +76,12 @@ class Fleet:
 
 def fleet(hosts: int) -> Bench:
     def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
-        bins = _peers()
+        bins = own.binaries(_SCRIPTS)
         site = servers(scratch, stack, hosts)
         numbers = itertools.count(1)
         return {
-            ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", site),
+            ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", site, _typed),
+            ASKED: lambda: _rota(scratch / f"home-{next(numbers)}", site, _asked),
             ANSIBLE: lambda: _ansible(site, bins, scratch / f"ansible-{next(numbers)}"),
             PYINFRA: lambda: _pyinfra(site, bins),
             FABRIC: lambda: _script(site, bins, "with_fabric.py"),
@@ -92,13 +99,13 @@ def fleet(hosts: int) -> Bench:
             Figure("cold", "hosts/s", ROTA, ANSIBLE, ten),
             Figure("warm", "hosts/s", ROTA, ANSIBLE, ten),
             Figure("cold", "hosts/s", ROTA, PYINFRA, level),
-            Figure("cold", "hosts/s", ROTA, FABRIC, level),
-            Figure("warm", "hosts/s", ROTA, FABRIC, level),
-            Figure("cold", "hosts/s", ROTA, PARALLEL, level),
-            Figure("warm", "hosts/s", ROTA, PARALLEL, level),
+            Figure("cold", "hosts/s", ASKED, FABRIC, level),
+            Figure("warm", "hosts/s", ASKED, FABRIC, level),
+            Figure("cold", "hosts/s", ASKED, PARALLEL, level),
+            Figure("warm", "hosts/s", ASKED, PARALLEL, level),
             Figure("cold CPU", "ms/host", ROTA, ANSIBLE, least),
             Figure("cold CPU", "ms/host", ROTA, PYINFRA, least),
-            Figure("cold CPU", "ms/host", ROTA, FABRIC, least),
+            Figure("cold CPU", "ms/host", ASKED, FABRIC, least),
         ],
         raised={"targets_at_once": f"{AT_ONCE} (default 10), as forks and pools of the others"},
     )
@@ -118,26 +125,6 @@ def servers(scratch: Path, stack: ExitStack, hosts: int) -> Fleet:
     return Fleet(server, folder, addresses)
 
 
-def _peers() -> Path:
-    """The `bin` folder of the peers' own virtual environment, made at the first use."""
-    stamp, wanted = _PEERS / "requirements.txt", (_SCRIPTS / "requirements.txt").read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        shutil.rmtree(_PEERS, ignore_errors=True)
-        venv.create(_PEERS, with_pip=True)
-        pip: list[str | Path] = [
-            _PEERS / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "-r",
-            _SCRIPTS / "requirements.txt",
-        ]
-        subprocess.run(pip, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stamp.write_text(wanted)
-    return _PEERS / "bin"
-
-
 def known_to_rota(scratch: Scratch, site: Fleet, hosts: int) -> None:
     """Make a scratch instance that knows so many hosts of the fleet, and trusts their keys."""
     scratch.configure()
@@ -154,7 +141,7 @@ def known_to_rota(scratch: Scratch, site: Fleet, hosts: int) -> None:
     )  # fmt: skip
 
 
-def _rota(home: Path, site: Fleet) -> Sample:
+def _rota(home: Path, site: Fleet, ask: Callable[[Path], Run]) -> Sample:
     scratch = Scratch(home, 10)
     known_to_rota(scratch, site, len(site.addresses))
     with daemon(scratch) as running_daemon:
@@ -162,20 +149,10 @@ def _rota(home: Path, site: Fleet) -> Sample:
         figures: dict[str, float] = {}
         for name in ("cold", "warm"):
             family = running_daemon.family()
-            before, began, own = Cost.of(family).cpu_seconds, time.perf_counter(), _children_cpu()
-            argv = [
-                sys.executable, "-m", "rota", "--home", str(home), "run", "--do", f"shell: {COMMAND}",
-                "--target", "all",
-                "--targets-at-once", str(AT_ONCE), "-o", "json",
-            ]  # fmt: skip
-            done = subprocess.run(
-                argv, capture_output=True, text=True, timeout=_LONGEST, env=environment(), check=False
-            )
+            before, began = Cost.of(family).cpu_seconds + _own_cpu(), time.perf_counter()
+            ended = ask(home)
             seconds = time.perf_counter() - began
-            cpu = Cost.of(family).cpu_seconds - before + _children_cpu() - own
-            if not done.stdout:
-                raise TurnFailed(f"rota run ended with {done.returncode}: {done.stderr[-500:]}")
-            ended = json.loads(done.stdout)
+            cpu = Cost.of(family).cpu_seconds + _own_cpu() - before
             if ended["state"] != "succeeded":
                 bad = [f"{one['host']}: {one['message']}" for one in ended["targets"] if one["state"] != "succeeded"]
                 raise TurnFailed(
@@ -183,6 +160,27 @@ def _rota(home: Path, site: Fleet) -> Sample:
                 )
             figures |= _figures(site, name, seconds, cpu)
         return Sample(figures, {"resident MiB": round(Cost.of(running_daemon.family()).resident_mib)})
+
+
+def _typed(home: Path) -> Run:
+    """As a command."""
+    argv = [
+        sys.executable, "-m", "rota", "--home", str(home), "run", "--do", f"shell: {COMMAND}", "--target", "all",
+        "--targets-at-once", str(AT_ONCE), "-o", "json",
+    ]  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST, env=environment(), check=False)
+    if not done.stdout:
+        raise TurnFailed(f"rota run ended with {done.returncode}: {done.stderr[-500:]}")
+    ended: Run = json.loads(done.stdout)
+    return ended
+
+
+def _asked(home: Path) -> Run:
+    """As a program asks that lives on: all that `rota run` gets comes through the stream."""
+    client = Client(UnixTransport(Instance(home=home, kind="option").socket))
+    run = client.start_run({"do": f"shell: {COMMAND}", "target": "all", "targets_at_once": AT_ONCE})
+    *_, last = (seen for seen in client.follow(run["id"]) if isinstance(seen, Snapshot))
+    return last.run
 
 
 def _ansible(site: Fleet, bins: Path, folder: Path) -> Sample:
@@ -263,6 +261,12 @@ def _script(site: Fleet, bins: Path, name: str) -> Sample:
 def _figures(site: Fleet, kind: str, seconds: float, cpu: float) -> dict[str, float]:
     count = len(site.addresses)
     return {kind: count / seconds, f"{kind} CPU": cpu * 1000 / count}
+
+
+def _own_cpu() -> float:
+    """Of this process and those it has waited for."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime + _children_cpu()
 
 
 def _children_cpu() -> float:

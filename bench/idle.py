@@ -38,22 +38,54 @@ def idle(jobs: int, seconds: float, *, settle: float = 10.0) -> Bench:
 
     return Bench(
         name="idle",
-        what=f"{jobs:,} enabled jobs, none due for days: {seconds:g} s of waiting, all processes together",
+        what=_what(jobs, seconds),
         prepare=prepare,
         figures=[
             Figure("CPU", "% of a core", ROTA, MEMORY, Goal("at most", 1.0), resolution=0.1),
             Figure("wake-ups", "/s", ROTA, goal=Goal("at most", 2.0)),
             Figure("resident", "MiB", ROTA, MEMORY),
         ],
-        warm_up=f"{settle:g} s between being ready and the first reading",
+        warm_up=_warm_up(settle),
     )
 
 
-def _rota(home: Path, jobs: int, due: datetime, seconds: float, settle: float) -> Sample:
+def idle_alone(name: str, jobs: int, seconds: float, *, goal: Goal, settle: float = 10.0) -> Bench:
+    """More jobs than any peer can hold: the goal is of the CPU itself, in % of a core."""
+
+    def prepare(scratch: Path, _stack: ExitStack) -> Mapping[str, Turn]:
+        numbers = itertools.count(1)
+        due = datetime.now(UTC) + timedelta(days=3)
+        return {ROTA: lambda: _rota(scratch / f"home-{next(numbers)}", jobs, due, seconds, settle, copies=True)}
+
+    return Bench(
+        name=name,
+        what=_what(jobs, seconds),
+        prepare=prepare,
+        figures=[
+            Figure("CPU", "% of a core", ROTA, goal=goal),
+            Figure("wake-ups", "/s", ROTA),
+            Figure("resident", "MiB", ROTA),
+        ],
+        warm_up=_warm_up(settle),
+    )
+
+
+def _what(jobs: int, seconds: float) -> str:
+    return f"{jobs:,} enabled jobs, none due for days: {seconds:g} s of waiting, all processes together"
+
+
+def _warm_up(settle: float) -> str:
+    return f"{settle:g} s between being ready and the first reading"
+
+
+def _rota(home: Path, jobs: int, due: datetime, seconds: float, settle: float, *, copies: bool = False) -> Sample:
     scratch = Scratch(home, 5)
     scratch.configure()
     rule = CronTrigger(f"0 2 {due.day} {due.month} *", "UTC")
-    scratch.load([a_job(number, rule) for number in range(jobs)])
+    if copies:
+        scratch.load_many(a_job(0, rule), jobs)
+    else:
+        scratch.load([a_job(number, rule) for number in range(jobs)])
     with daemon(scratch) as running:
         return _watch(running.family, seconds, settle)
 

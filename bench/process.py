@@ -33,6 +33,11 @@ class Cost:
         )
 
 
+def peak_mib(pid: int) -> float:
+    """The most memory that a process has had resident. Raises OSError where it has ended."""
+    return _status(Path(f"/proc/{pid}/status"), "VmHWM") / 1024
+
+
 def with_word(word: str) -> list[int]:
     """Processes of ours one of whose arguments contains `word` (a scratch folder's name: it is nobody else's)."""
     found = []

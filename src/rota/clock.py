@@ -7,6 +7,9 @@ import time
 
 from rota.domain.instant import Micros
 
+# Where a system has no clock that goes on in its sleep, waking up looks like a clock that was set forward.
+_BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """See `ports.Clock`."""
@@ -16,6 +19,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(_BOOTTIME)
 
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         if wake is None:

@@ -18,11 +18,13 @@ from rota.backup.making import Backups
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
 from rota.connectors.ways import Reaches, Ssh, Ways
-from rota.daemon.locks import OwnerLock, dead_owners, has_dead_owner, sweep_owners
+from rota.daemon.locks import OwnerLock, dead_here, dead_owners, sweep_owners, was_here
 from rota.daemon.playbooks import PlaybookFolder
-from rota.domain.errors import DiskFull
-from rota.domain.instant import Micros
+from rota.domain.clocks import Change, Kind
+from rota.domain.errors import DiskFull, Unavailable
+from rota.domain.instant import Micros, format_rfc3339
 from rota.domain.inventory import Host
+from rota.engine.clock_watch import ClockWatch
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
 from rota.engine.evidence import Evidence
@@ -39,7 +41,7 @@ from rota.engine.worker import Worker
 from rota.instance import Instance
 from rota.localzone import local_zone_name
 from rota.ports import Tx
-from rota.settings import Settings, load
+from rota.settings import Settings, load, masked
 from rota.storage import inventory
 from rota.storage.bundle import Bundle, open_embedded, open_shared
 from rota.storage.jobs import count_jobs, next_due
@@ -147,11 +149,14 @@ async def _parts(
         node = instance.node_name() if bundle.is_shared else None
         instance_id = await bundle.for_ends.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap, node=node))
         plans, pump = Plans(store), OutputPump(output, clock, events)
-        local = LocalConnector(instance.keeper_dir, owner_id)
+        local = LocalConnector(
+            instance.keeper_dir, owner_id, was_here=lambda owner: was_here(instance.owners_dir, owner)
+        )
         ssh = Ssh(
             instance, settings.ssh, clock, instance_id=instance_id, agent=os.environ.get("SSH_AUTH_SOCK"),
             hosts=lambda name: store.read(lambda tx: _host_named(tx, name)),
             is_wanted=lambda: store.read(_has_ssh_hosts),
+            sought=lambda token, is_sought: worker.sought(token, is_sought=is_sought),
         )  # fmt: skip
         connectors, hosts = Ways(local, ssh), Hosts(store)
         made: set[int] | None = None if oversees else set()
@@ -160,7 +165,13 @@ async def _parts(
             owner=owner_id, store=bundle.for_ends, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
             renderer=renderer, output=pump, events=events, only_runs=made,
         )  # fmt: skip
-        worker.holds_back = reserve.is_spent
+        watch = None
+        if oversees:
+            watch = ClockWatch(
+                store=bundle.for_ends, clock=clock, ahead=bundle.clock_ahead, trusts=settings.trust_clock,
+                tell=_tell_of_the_clock,
+            )  # fmt: skip
+        worker.holds_back = lambda: reserve.was_spent() or (watch is not None and watch.doubt is not None)
         planner = None
         if oversees and settings.schedule.enabled:
             planner = Planner(store=store, clock=clock, plans=plans, worker=worker, owner=owner_id)
@@ -177,11 +188,13 @@ async def _parts(
             stopping=stopping,
             targets_at_once=settings.targets_at_once,
             for_ends=bundle.for_ends,
+            clock_doubt=lambda: watch.doubt if watch is not None else None,
+            clock_ahead=bundle.clock_ahead,
             disk_full_since=lambda: reserve.full_since if reserve.is_spent() else None,
             backups=None if bundle.is_shared else Backups(instance, version=VERSION, keep=settings.backup.keep),
             info=InstanceInfo(
                 version=VERSION, home=str(instance.home), instance_id=instance_id, in_process=not oversees,
-                zone=local_zone_name(),
+                zone=local_zone_name(), database=masked(settings.database.url),
                 daemon=DaemonInfo(
                     running=oversees, pid=os.getpid() if oversees else None,
                     started_at=clock.now() if oversees else None, scheduling=planner is not None,
@@ -204,8 +217,8 @@ async def _parts(
                 rescuer=Rescuer(
                     store=bundle.for_ends, connectors=connectors, worker=worker, owner=owner_id,
                     dead_of=lambda ids: dead_owners(instance.owners_dir, ids),
-                    has_dead=lambda: has_dead_owner(instance.owners_dir),
-                    swept=lambda: sweep_owners(instance.owners_dir),
+                    dead_here=lambda: dead_here(instance.owners_dir),
+                    swept=lambda owners: sweep_owners(instance.owners_dir, owners),
                     node=node,
                 ),
                 outbox=Outbox(store, clock, events),
@@ -213,6 +226,7 @@ async def _parts(
                     store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
                 ),
                 evidence=Evidence(store=store, clock=clock, connectors=connectors, hosts=hosts, events=events),
+                watch=watch,
                 chores=chores,
             )  # fmt: skip
         leases = None
@@ -220,10 +234,13 @@ async def _parts(
             terms = terms_of(
                 node, lease_seconds=settings.database.lease_seconds, grace_seconds=settings.database.lost_grace_seconds
             )
-            leases = Leases(store=store, clock=clock, worker=worker, owner=owner_id, terms=terms, looks_after=oversees)
+            leases = Leases(
+                store=store, for_signs=bundle.for_signs or store, clock=clock, worker=worker, owner=owner_id,
+                terms=terms, tell=_tell_of_the_database,
+            )  # fmt: skip
         engine = Engine(
             owner=owner_id, store=bundle.for_ends, clock=clock, worker=worker, connectors=connectors, pump=pump,
-            oversees=overseeing, leases=leases, stopped=stopping,
+            oversees=overseeing, leases=leases, hints=bundle.hints if oversees else None, stopped=stopping,
         )  # fmt: skip
         if oversees:
             await renderer.start()
@@ -282,6 +299,22 @@ def _tell_of_the_disk(full_since: Micros | None) -> None:
         log.error("the disk is full: nothing new is begun or saved, what runs goes on; free some space")
     else:
         log.warning("the disk has room again: everything goes on")
+
+
+def _tell_of_the_database(error: Unavailable | None) -> None:
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.database")
+    if error is not None:
+        log.error(f"{error.happened}; nothing is begun until it is back")
+    else:
+        log.warning("the database is back: everything goes on")
+
+
+def _tell_of_the_clock(change: Change, said: str) -> None:
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.clock")
+    if change.kind is Kind.BELIEVED:
+        log.info(said)
+    else:
+        log.warning(said, now=format_rfc3339(change.at))
 
 
 def _stop_rather_than_guess(error: BaseException) -> None:

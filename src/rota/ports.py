@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from rota.domain.fanout import FanOut
@@ -33,6 +34,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds from an arbitrary start, never backwards. For durations and timeouts."""
 
+    def boottime(self) -> float:
+        """As `monotonic`, and it goes on while the machine sleeps."""
+
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         """Return after about `seconds`, or later; or True as soon as `wake` is set (it is cleared then).
 
@@ -43,6 +47,16 @@ class Clock(Protocol):
 class Random(Protocol):
     def hex(self, digits: int, count: int = 1) -> Sequence[str]:
         """Give `count` independent strings of `digits` lower-case hex digits, unguessable."""
+
+
+class Hint(Flag):
+    """What other processes on the same store hear of at once, rather than at their next look."""
+
+    WORK = auto()  # something waits that another process could start
+    JOBS = auto()  # jobs, the library, the inventory, calendars or pauses changed
+    CANCELS = auto()  # the end of a run was asked for, and somebody holds targets of it
+    OUTBOX = auto()  # rows wait for whoever delivers them
+    ENDED = auto()  # runs ended: for those who watch them
 
 
 class Tx(Protocol):
@@ -72,6 +86,10 @@ class Tx(Protocol):
     def new_public_ids(self, count: int) -> Sequence[str]:
         """Give `count` fresh strings of 16 hex digits."""
 
+    def tell(self, hint: Hint, ended: Sequence[int] = ()) -> None:
+        """Have other processes hear of this once it is committed, where the store can (PostgreSQL). A hint, which may
+        be lost: they look at the store by themselves now and then. `ended`: row ids of runs."""
+
 
 class Store(Protocol):
     async def write(self, fn: Callable[[Tx], T]) -> T:
@@ -84,6 +102,17 @@ class Store(Protocol):
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on a snapshot that cannot write. Sees every write that was acknowledged before the call."""
+
+
+class Hints(Protocol):
+    """What other processes on the same store tell. Contract: tests/contract/test_postgres_notify.py."""
+
+    async def listen(self, hear: Callable[[Hint, Sequence[int]], object]) -> None:
+        """Call `hear` for each hint of another process (its second argument: the runs that ended), until cancelled.
+
+        Whenever hints may have been lost, as at the beginning, it is called with all there are: whoever then looks at
+        the store has missed nothing.
+        """
 
 
 class Member(NamedTuple):
@@ -141,14 +170,20 @@ class Connector(Protocol):
         Returns those of whose work nothing can be said yet: they are asked for again.
         """
 
-    def fate(self, token: str) -> Fate | None:
-        """What became of an attempt of a dead owner. None: nobody here can tell. LIVE and ENDED ask for `follow`."""
+    def fate(self, token: str, *, owner: str) -> Fate | None:
+        """What became of an attempt that `owner`, now dead, had in work. None: nobody here can tell.
+
+        LIVE and ENDED ask for `follow`. It may be asked again, and answers the same.
+        """
 
     async def evidence(self, host: Host, token: str) -> str | None:
         """What the host knows of an attempt that ended `unknown`; None while it cannot be asked."""
 
-    async def tidy(self) -> None:
-        """Let go of what is not needed any more: called every few seconds."""
+    async def tidy(self, *, settled: bool = True) -> None:
+        """Let go of what is not needed any more: called every few seconds.
+
+        `settled` False: the attempts of some dead owner have yet to be asked about.
+        """
 
     async def close(self, *, leave: bool) -> None:
         """Let go of everything. `leave`: what runs lives on for the next owner; else it is ended."""

@@ -9,6 +9,7 @@ All settings and their defaults:
       max_concurrent_schedules: 5  # runs at once over all jobs; more wait for a slot
     on_shutdown: cancel            # or `leave`: children go on, and the next daemon adopts them
     shutdown_grace_seconds: 60     # how long a stopping daemon waits for runs to end; 0 = not at all
+    trust_clock: false             # true: begin work even where this machine's clock cannot be right
     targets_at_once: 10            # of one run, where the job does not say
     log: {level: info, format: text}
     backup:
@@ -124,6 +125,7 @@ class Settings(_Section):
     schedule: ScheduleSettings = ScheduleSettings()
     on_shutdown: Literal["cancel", "leave"] = "cancel"
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    trust_clock: bool = False
     targets_at_once: Annotated[int, Field(ge=1, le=10_000)] = 10
     log: LogSettings = LogSettings()
     backup: BackupSettings = BackupSettings()

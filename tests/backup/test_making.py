@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import stat
 import tarfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from rota.backup import archive
 from rota.backup.restoring import verify
-from rota.clock import SystemClock
+from rota.backup.staging import staging_in
 from rota.domain.errors import Conflict, NotFound, Unavailable
 from rota.domain.instant import DAY
 from rota.storage.output import Chunk
@@ -160,11 +161,22 @@ async def test_what_a_killed_backup_left_goes_with_a_later_one(original: Origina
     left = original.instance.backups_dir / ".rota-backup-dead"
     left.mkdir()
     (left / "partial").write_bytes(b"x")
-    now = SystemClock().now()
-    await original.backup(at=now)
-    assert left.exists()  # it may be at work
-    await original.backup(at=now + 2 * DAY)
+    with staging_in(original.instance.backups_dir, ".rota-backup-") as at_work:
+        await original.backup()
+        assert at_work.exists()
     assert not left.exists()
+    assert [path.suffix for path in original.instance.backups_dir.iterdir()] == [".tar"]
+
+
+async def test_on_a_disk_without_links_it_has_its_name_all_the_same(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    made = await original.backup()
+    assert archive.check(made.path)[1] == []
 
 
 async def test_a_file_among_them_that_is_no_backup_is_listed_with_what_is_wrong(original: Original) -> None:

@@ -13,10 +13,12 @@ from bench.boot import boot
 from bench.catalogue import CATALOGUE
 from bench.cli import cli
 from bench.eval import evaluate
+from bench.freeze import freeze
 from bench.harness import Bench, Goal, Outcome, Sample, run
-from bench.herd import herd
-from bench.idle import idle
+from bench.herd import herd, herd_alone
+from bench.idle import idle, idle_alone
 from bench.keeper_rate import keeper_rate
+from bench.outage import outage
 from bench.peers.aps import percentile
 from bench.preview import preview
 from bench.real_start import real_start
@@ -80,8 +82,13 @@ def test_add_runs(tmp_path: Path) -> None:
         lambda: steady(4, rates=(20,), lead=3),
         lambda: boot(20),
         lambda: idle(20, 1, settle=1),
+        lambda: herd("herd-policies", 20, against_memory=None, lead=3, policies=True),
+        lambda: herd_alone("herd-1m", 30, goal=None, lead=3),
+        lambda: idle_alone("idle-1m", 30, 1, goal=Goal("at most", 100), settle=1),
+        lambda: outage(6),
+        lambda: freeze(8, 5, lead=6),
     ],
-    ids=["herd", "real-start", "steady", "boot", "idle"],
+    ids=["herd", "real-start", "steady", "boot", "idle", "herd-policies", "herd-1m", "idle-1m", "outage", "freeze"],
 )
 def test_a_benchmark_that_must_wait_runs(bench: Callable[[], Bench], tmp_path: Path) -> None:
     for compared in outcome_of(bench(), tmp_path).compared():

@@ -181,11 +181,13 @@ def an_instance(**changes: Json) -> Json:
     return {
         "version": "0.1.0",
         "home": "/home/ada/.local/share/rota",
+        "database": "sqlite",
         "instance_id": "00" * 8,
         "in_process": False,
         "daemon": a_daemon(),
         "jobs": {"total": 4, "enabled": 3},
         "next": {"job": "daily-backup", "at": "2026-03-05T02:00:00Z"},
+        "clock": {"doubt": None, "ahead_seconds": None, "last_change": None},
         "zone": "UTC",
         "zone_data": "2026b (system)",
         **changes,

@@ -120,6 +120,15 @@ def test_paths_needs_no_instance(home: Path) -> None:
     assert "store:       " in rota("paths", home=home).stdout
 
 
+def test_paths_and_daemon_status_name_the_database_without_its_password(daemon: Canned, home: Path) -> None:
+    url = "postgresql://rota:hush@db.example.com/rota"
+    assert "database:    sqlite\n" in rota("paths", home=home).stdout
+    named = rota("paths", "-o", "json", home=home, ROTA_DATABASE_URL=url)
+    assert json.loads(named.stdout)["database"] == "postgresql://rota@db.example.com/rota"
+    daemon.on("GET", "/instance", (200, an_instance(database="postgresql://rota@db.example.com/rota")))
+    assert "Database:   postgresql://rota@db.example.com/rota\n" in daemon.rota("daemon", "status").stdout
+
+
 def test_playbooks_are_listed_with_what_was_not_taken(daemon: Canned) -> None:
     item = a_playbook(steps=3, faults=["steps[0]: two actions"])
     del item["text"], item["vars"]

@@ -9,8 +9,9 @@ import pytest
 from rota.domain.reasons import Reason
 from rota.domain.states import AttemptState, TargetState
 from rota.storage.finishing import settle
+from rota.storage.repeated import settle_again
 from rota.storage.rescue import take_over
-from rota.storage.work import AttemptEnd, Report, TargetEnd
+from rota.storage.work import AttemptEnd, Report, Settled, TargetEnd
 from tests.contract.store_world import StoreWorld, a_command
 from tests.support.clock import NOON
 
@@ -45,6 +46,44 @@ async def test_the_fenced_of_a_batch_do_not_hold_up_the_others(world: StoreWorld
     settled = await world.end(stale, good)
     assert (settled.fenced, settled.finished_runs) == ({stale.target_id}, [good_run])
     assert await world.runs() == ["running", "succeeded"]
+
+
+async def told_again(world: StoreWorld, *reports: Report) -> Settled:
+    """As a reporter does that never heard whether its commit went through."""
+    return await world.store.write(lambda tx: settle_again(tx, reports))
+
+
+async def test_a_verdict_told_again_is_known_as_the_same(world: StoreWorld) -> None:
+    run_id, [work] = await world.make()
+    report = world.report(work)
+    await world.store.write(lambda tx: settle(tx, [report]))
+    before = [await world.sql(f"SELECT * FROM {table}") for table in ("attempt", "run_target", "run", "outbox")]
+    again = await told_again(world, report)
+    assert (again.finished_runs, again.fenced) == ([run_id], set())
+    assert before == [await world.sql(f"SELECT * FROM {table}") for table in ("attempt", "run_target", "run", "outbox")]
+
+
+async def test_the_next_intent_told_again_is_the_same_attempt(world: StoreWorld) -> None:
+    _, [work] = await world.make()
+    end = AttemptEnd(state=AttemptState.SUCCEEDED, finished_at=world.clock.now())
+    report = Report(work=work, attempt=end, then=(1, 1))
+    first = await world.store.write(lambda tx: settle(tx, [report]))
+    again = await told_again(world, report)
+    assert again.next_attempts == first.next_attempts == {work.target_id: 2}
+    assert await world.sql("SELECT id, state FROM attempt") == [(1, "succeeded"), (2, "running")]
+
+
+async def test_what_the_first_commit_never_did_is_done_by_the_second(world: StoreWorld) -> None:
+    run_id, [work] = await world.make()
+    assert (await told_again(world, world.report(work))).finished_runs == [run_id]
+    assert await world.runs() == ["succeeded"]
+
+
+async def test_a_verdict_told_again_under_an_old_fence_is_refused(world: StoreWorld) -> None:
+    _, [stale] = await world.make()
+    await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
+    assert (await told_again(world, world.report(stale))).fenced == {stale.target_id}
+    assert await world.runs() == ["running"]
 
 
 async def test_a_verdict_reported_twice_counts_once(world: StoreWorld) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rota.daemon.locks import FileLock, OwnerLock, dead_owners, holder, is_held, sweep_owners
+from rota.daemon.locks import FileLock, OwnerLock, dead_here, dead_owners, holder, is_held, sweep_owners, was_here
 from rota.domain.errors import Unavailable
 
 Start = Callable[[str, Path], "subprocess.Popen[str]"]
@@ -166,9 +166,12 @@ def test_an_owner_that_ends_well_leaves_no_file(tmp_path: Path) -> None:
 
 def test_the_sweep_deletes_the_files_of_the_dead_and_no_other(tmp_path: Path, start: Start) -> None:
     alive, killed = start(OWN, tmp_path), start(OWN, tmp_path)
-    alive_id, _ = said(alive), said(killed)
+    alive_id, killed_id = said(alive), said(killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert sweep_owners(tmp_path) == 1
+    assert dead_here(tmp_path) == [killed_id]
+    assert was_here(tmp_path, killed_id)
+    sweep_owners(tmp_path, dead_here(tmp_path))
+    assert not was_here(tmp_path, killed_id)
     assert [path.stem for path in tmp_path.iterdir()] == [alive_id]
     assert dead_owners(tmp_path, [alive_id]) == []

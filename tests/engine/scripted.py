@@ -143,13 +143,13 @@ class ScriptedConnector:
     async def evidence(self, host: Host, token: str) -> str | None:
         return self.known_later.get(token)
 
-    def fate(self, token: str) -> Fate | None:
+    def fate(self, token: str, *, owner: str) -> Fate | None:
         return self.fates.get(token)
 
     async def adopt(self, is_dead: Callable[[str], bool]) -> set[str]:
         return set()
 
-    async def tidy(self) -> None: ...
+    async def tidy(self, *, settled: bool = True) -> None: ...
 
     async def close(self, *, leave: bool) -> None:
         for flight in self.live if not leave else ():

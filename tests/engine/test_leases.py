@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 
+from rota.domain.errors import Unavailable
 from rota.domain.instant import DAY, SECOND
 from rota.domain.inventory import Host
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate, RunState
-from rota.ports import Member
+from rota.domain.step import Step
+from rota.ports import Member, Store, Tx
 from rota.storage.inventory import insert_host
 from rota.storage.leases import Terms
+from rota.storage.sqlite import SqliteStore
 from tests.contract.store_world import a_command
 from tests.support.world import Process, World
 
+T = TypeVar("T")
 LEASE, GRACE = 60, 120
 RENEWED = LEASE / 4
 LOST = (RunState.FAILED, Reason.WORKER_LOST)
@@ -122,6 +129,7 @@ async def test_who_was_given_up_ends_its_children_and_itself(world: World, one: 
 
 
 async def test_who_cannot_renew_ends_its_children_before_others_take_them_for_lost(world: World, one: Process) -> None:
+    assert isinstance(world.store, SqliteStore)
     await world.trigger(one, steps=[a_command(timeout_seconds=3600)])
     await world.store.write(lambda tx: tx.driver.execute("PRAGMA busy_timeout = 0").fetchall())
     with closing(sqlite3.connect(world.store.path, isolation_level=None)) as away:
@@ -152,3 +160,130 @@ async def test_two_that_look_after_a_silent_one_do_not_both_take_its_work(
     assert await world.one("SELECT fence FROM run_target") == 2
     holders = [process.owner for process in (other, third) if process.worker.held_runs]
     assert holders == [await owner_of_work(world)]
+
+
+# A process that was stopped, or a machine that slept, finds out what became of its work before it goes on
+
+
+async def test_who_was_silent_for_a_lease_claims_nothing_until_it_is_heard(world: World, one: Process) -> None:
+    assert one.worker.slots()
+    world.clock.suspend(LEASE)
+    assert not one.worker.slots()
+    await pass_time(world, RENEWED)
+    assert one.worker.slots()
+
+
+async def fall_asleep_before_an_order(world: World, process: Process) -> tuple[int, list[bool]]:
+    """A run whose intent was committed just before its process fell asleep; it is silent while the list says so."""
+    silent = [True]
+    run_id = await process.launcher.launch(await world.request(steps=[a_command()]))
+    process.worker.is_silent = lambda: silent[0]
+    await pass_time(world, 5)
+    assert (await world.attempts("state"), world.connector.started) == (["running"], [])
+    return run_id, silent
+
+
+async def test_who_slept_between_an_intent_and_its_order_begins_what_is_still_its_own(
+    world: World, one: Process
+) -> None:
+    run_id, silent = await fall_asleep_before_an_order(world, one)
+    silent[0] = False
+    await pass_time(world, 5)
+    world.connector.flights["att-1"].ends()
+    await world.quiet()
+    assert (await world.verdict(run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_who_slept_between_an_intent_and_its_order_does_not_begin_what_was_taken(
+    world: World, one: Process
+) -> None:
+    _, silent = await fall_asleep_before_an_order(world, one)
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
+    silent[0] = False
+    await pass_time(world, 5)
+    assert (world.connector.started, one.worker.held_runs) == ([], set())
+
+
+async def test_who_was_given_up_leaves_alone_what_goes_on_on_hosts(world: World, one: Process, other: Process) -> None:
+    """Another owner follows it there: to end it would be to end what is not its own any more."""
+    await on_a_host(world, one)
+    await world.sql("UPDATE owner SET ended_at = 1 WHERE id = 'own_a'")
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
+    await pass_time(world, RENEWED)
+    with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+        await one.task
+    world.processes.remove(one)
+    assert [flight.result for flight in world.connector.flights.values()] == [None]
+
+
+async def test_what_one_that_was_given_up_claimed_before_it_heard_of_it_is_taken_over(
+    world: World, one: Process, other: Process
+) -> None:
+    run_id = await on_a_host(world, one)
+    await one.die()
+    await world.sql("UPDATE owner SET ended_at = seen_at WHERE id = 'own_a'")
+    await pass_time(world, LEASE + 2 * RENEWED)
+    (await world.followed("att-1")).ends()
+    await world.quiet()
+    assert (await world.verdict(run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_what_the_silent_one_itself_did_for_a_host_is_not_done_again(
+    world: World, one: Process, other: Process
+) -> None:
+    """A request over HTTP, say, is made by the process; nobody can follow it."""
+    row = await world.store.write(lambda tx: insert_host(tx, Host(name="web1", connector="ssh", address="10.0.0.1")))
+    step = Step(name="main", action="http", params={"url": "http://127.0.0.1:1/", "method": "POST"})
+    run_id = await one.launcher.launch(
+        await world.request(steps=[step], members=(Member("web1", row.version_id, "ssh"),))
+    )
+    await one.die()
+    await pass_time(world, LEASE + 2 * RENEWED)
+    assert (await world.verdict(run_id))[:2] == LOST
+
+
+async def test_renewals_go_on_while_much_is_taken_over(world: World, one: Process, other: Process) -> None:
+    """A take-over that lasts, or fails, makes nobody silent who lives."""
+    await on_a_host(world, one)
+    await one.die()
+    never = asyncio.Event()
+
+    async def plan_of(_: object) -> None:
+        await never.wait()
+
+    other.worker.plan_of = plan_of  # type: ignore[assignment,method-assign]
+    await pass_time(world, 3 * LEASE)
+    seen_at = await world.one("SELECT seen_at FROM owner WHERE id = 'own_b'")
+    assert world.clock.now() - seen_at <= RENEWED * SECOND
+
+
+@dataclass
+class Line:
+    """The store over a line that is cut while `is_cut`."""
+
+    store: Store
+    is_cut: bool = True
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        if self.is_cut:
+            raise Unavailable("the line is cut")
+        return await self.store.write(fn)
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        return await self.store.read(fn)
+
+
+async def test_a_store_that_was_away_for_long_makes_nobody_silent(world: World, one: Process, other: Process) -> None:
+    """All were kept from renewing alike. Who comes first afterwards must not take the others for dead."""
+    lines = [Line(world.store), Line(world.store)]
+    for process, line in zip((one, other), lines, strict=True):
+        assert process.engine._leases is not None
+        process.engine._leases._for_signs = line
+    await on_a_host(world, one)
+    await pass_time(world, 2 * (LEASE + GRACE))
+    lines[1].is_cut = False
+    await pass_time(world, LEASE - RENEWED)
+    lines[0].is_cut = False
+    await pass_time(world, 2 * LEASE)
+    assert await owner_of_work(world) == "own_a"
+    assert await world.one("SELECT count(*) FROM owner WHERE ended_at IS NOT NULL") == 0

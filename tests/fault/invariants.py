@@ -88,3 +88,4 @@ def assert_counters_are_true(home: Home) -> None:
     assert home.rows("SELECT * FROM run_target WHERE finished_at IS NULL") == []
     assert home.rows("SELECT * FROM attempt WHERE finished_at IS NULL") == []
     assert home.rows("SELECT * FROM run WHERE open_targets != 0") == []
+    assert home.rows("SELECT * FROM run_turn") == []

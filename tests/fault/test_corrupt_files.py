@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from rota.clock import SystemClock
 from rota.domain.errors import Unavailable
 from rota.storage.bundle import open_embedded
 from rota.storage.reserve import Reserve
-from tests.support.daemon import Home
+from tests.fault.invariants import WITNESS, assert_counters_are_true, witnessed
+from tests.support.daemon import Home, until
 
 UNAVAILABLE = 6
+END_RECORD = b'"k":"E"'  # of a keeper's journal
 
 
 @pytest.fixture
@@ -155,3 +159,71 @@ def test_locks_with_garbage_in_them_are_locks_all_the_same(used: Home) -> None:
     (used.path / "owners").mkdir()
     (used.path / "owners" / "own_0000000000000000.lock").write_bytes(b"\xff")
     starts(used)
+
+
+# What a keeper left, when it and its daemon are killed
+
+
+def ended_untold(home: Home) -> tuple[str, Path]:
+    """A run whose child has ended with 3, and the journal that alone knows it: daemon and keeper were killed."""
+    daemon = home.daemon()
+    gate = home.gate()
+    run = home.run(f"shell: {WITNESS}; read line < {gate.path}; exit 3")
+    gate.reached()
+    (keeper,) = home.keepers()
+    daemon.kill()
+    gate.open()
+    (journal,) = home.path.glob("keeper/*/journal")
+    until(lambda: END_RECORD in journal.read_bytes())
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not home.keepers())
+    return run, journal
+
+
+def test_a_whole_journal_of_a_dead_keeper_tells_the_true_end(home: Home) -> None:
+    run, _journal = ended_untold(home)
+    home.daemon()
+    assert home.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3
+
+
+def torn(journal: Path) -> None:
+    os.truncate(journal, journal.stat().st_size - 5)
+
+
+def flipped(journal: Path) -> None:
+    content = bytearray(journal.read_bytes())
+    content[content.index(END_RECORD)] ^= 0x10
+    journal.write_bytes(content)
+
+
+def emptied(journal: Path) -> None:
+    os.truncate(journal, 0)
+
+
+@pytest.mark.parametrize(
+    "damage", [flipped, emptied, *(pytest.param(one, marks=pytest.mark.slow) for one in (torn, Path.unlink))]
+)
+def test_an_end_that_cannot_be_read_is_unknown_and_nothing_is_started_again(
+    home: Home, damage: Callable[[Path], object]
+) -> None:
+    run, journal = ended_untold(home)
+    damage(journal)
+    home.daemon()
+    (target,) = home.finished(run)["targets"]
+    assert (target["state"], target["reason"]) == ("unknown", "keeper_lost")
+    assert len(witnessed(home.tmp)) == 1
+    assert home.finished(home.run("shell: true"))["state"] == "succeeded"
+    assert_counters_are_true(home)
+
+
+def test_output_that_was_cut_off_beside_a_living_keeper_costs_output_only(home: Home) -> None:
+    daemon = home.daemon()
+    gate = home.gate()
+    run = home.run(f"shell: seq 100000; read line < {gate.path}; exit 3")
+    gate.reached()
+    daemon.kill()
+    for spool in home.path.glob("keeper/*/out*/*"):
+        os.truncate(spool, spool.stat().st_size // 2)
+    home.daemon()
+    gate.open()
+    assert home.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3

@@ -21,13 +21,14 @@ from rota.domain.errors import Unavailable
 from rota.domain.instant import parse_rfc3339
 from rota.storage.reserve import RESERVE_BYTES
 from rota.usecases.shapes import Run
-from tests.fault.invariants import WITNESS, assert_nothing_lost_or_doubled, assert_started_at_most_once
+from tests.fault.invariants import WITNESS, assert_nothing_lost_or_doubled, assert_started_at_most_once, witnessed
 from tests.support.daemon import Daemon, Home, until
 
 INTERNAL = 70
-_NAMESPACE = ["unshare", "--mount", "--propagation", "private"]
+_NAMESPACE, _NSENTER = ["unshare", "--mount", "--propagation", "private"], ["--mount"]
 if os.geteuid() != 0:
     _NAMESPACE += ["--user", "--map-root-user"]
+    _NSENTER += ["--user", "--preserve-credentials"]
 _MOUNT = 'mount -t tmpfs -o size=20m,mode=0700 none "$ROTA_HOME"'
 
 
@@ -152,6 +153,26 @@ def test_a_command_that_eats_every_free_byte_can_be_cancelled_and_others_get_the
     assert home.finished(other)["state"] == "failed"
     home.client.cancel_run(hungry)
     assert home.finished(hungry)["state"] == "cancelled"
+
+
+def test_a_daemon_that_is_killed_on_a_full_disk_is_followed_by_one_that_finds_the_true_end(small: SmallDisk) -> None:
+    """The next one comes to the same full disk: in the mount namespace that the keeper still holds."""
+    home = small.home
+    gate = home.gate()
+    run = home.run(f"shell: {WITNESS}; read line < {gate.path}; exit 3")
+    gate.reached()
+    small.fill_until_noticed()
+    (keeper,) = home.keepers()
+    small.daemon.kill()
+    gate.open()
+    until(lambda: not home.processes_of(run))
+    daemon = home.daemon(through=["nsenter", f"--target={keeper}", *_NSENTER])
+    home.client = Client(UnixTransport(Path(f"/proc/{daemon.pid}/root{home.path}") / "rota.sock"))
+    assert home.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3
+    assert home.client.instance()["disk_full_since"] is not None
+    assert len(witnessed(home.tmp)) == 1
+    (Path(f"/proc/{daemon.pid}/root{home.path}") / "filler").unlink()
+    assert home.finished(home.run("shell: true"))["state"] == "succeeded"
 
 
 def test_it_is_said_that_the_disk_is_full_and_written_down_how_long_it_was(small: SmallDisk) -> None:

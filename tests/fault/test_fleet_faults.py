@@ -113,6 +113,24 @@ def test_hosts_that_had_not_begun_begin_under_the_next_daemon(fleet: Fleet) -> N
     assert_started_once(server, hosts=len(names))
 
 
+def test_while_a_lost_host_is_looked_for_everybody_can_see_that(openssh: OpenSsh) -> None:
+    with a_fleet(openssh, "ssh: {connect_timeout_seconds: 2, lost_grace_seconds: 60}") as fleet:
+        server = fleet.serve("web1")
+        gate = fleet.gate(server)
+        run = begun(fleet, server, f"read line < {gate.path}; exit 7")
+        lost_since = "SELECT 1 FROM run_target WHERE lost_since IS NOT NULL"
+        vanish(server)
+        until(lambda: fleet.home.rows(lost_since))
+        assert "lost since" in (target(fleet.home.client.run(run), "web1")["message"] or "")
+        assert "it is looked for" in fleet.home.rota("why", run).out
+        gate.open()
+        (marker,) = (server.home / ".rota").iterdir()
+        until(lambda: "rc 7" in marker.read_text())
+        come_back(server)
+        assert ends(fleet.home.finished(run)) == {"web1": ("failed", "step_failed")}
+        assert fleet.home.rows(lost_since) == []
+
+
 def test_a_host_that_is_gone_at_the_restart_leaves_it_unknown_and_its_word_later_moves_nothing(fleet: Fleet) -> None:
     server = fleet.serve("web1")
     gate = fleet.gate(server)

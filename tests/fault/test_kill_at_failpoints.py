@@ -1,78 +1,110 @@
-"""kill -9 at each durable step, at its n-th passing: nothing is lost, nothing doubled, nothing started twice."""
+"""kill -9 at each durable step of daemon and keeper: nothing is lost, nothing doubled, nothing started twice.
+
+And when a daemon dies, nothing is `unknown`: its keeper outlives it, so each child's true end is known; what was not
+started is started by the next; what is done in an instant is done over.
+"""
 
 from __future__ import annotations
 
-import signal
-import time
-from contextlib import suppress
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rota.domain.errors import Unavailable
-from rota.domain.instant import SECOND, format_rfc3339
-from rota.domain.step import Json
-from rota.failpoints import NAMES
-from tests.fault.invariants import (
-    WITNESS,
-    assert_counters_are_true,
-    assert_nothing_lost_or_doubled,
-    assert_started_at_most_once,
-    planned_beyond,
-)
+from rota.failpoints import DAEMON, KEEPER, RESCUE
+from tests.fault.deaths import SETTINGS, Trial, told
+from tests.fault.on_postgres import a_home_on
 from tests.support.daemon import Home, until
+from tests.support.postgres import Postgres, postgres
+
+__all__ = ["postgres"]  # a fixture
+
+ROUNDS = 30  # of the long form, at each place
+KNOWN = {("succeeded", None)}
+LOST = ("unknown", "keeper_lost")
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("point", NAMES)
-def test_a_kill_at_any_durable_step_loses_nothing_and_doubles_nothing(home: Home, point: str, times: int) -> None:
-    mark = home.tmp / "mark"
-    first = home.daemon({"ROTA_TEST": "1", "ROTA_FAILPOINT": f"{point}:{times}", "ROTA_FAILPOINT_MARK": str(mark)})
-    schedule(home)
-    assert first.wait() == -signal.SIGKILL
-    assert mark.read_text() == point
+@pytest.fixture
+def trial(home: Home) -> Trial:
+    home.settings(SETTINGS)
+    return Trial(home)
 
-    second = home.daemon()
-    restarted = time.time_ns() // 1000
-    planned = until(lambda: planned_beyond(home, restarted))
-    disable(home)
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    """A trial on each store."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("trial")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.a_database() as url, a_home_on(url, SETTINGS) as home:
+        yield Trial(home)
+
+
+def often(point: str, *, seed: int) -> int:
+    """At which passing to die: any of the first few, where a place is passed often."""
+    return random.Random(f"{point} {seed}").randint(1, 5) if point in {*DAEMON, *KEEPER} else 1
+
+
+@pytest.mark.parametrize("points", [DAEMON[:5], DAEMON[5:], RESCUE], ids=["start", "end", "rescue"])
+def test_whatever_step_a_daemon_dies_at_nothing_is_lost_doubled_or_unknown(
+    trial: Trial, points: tuple[str, ...]
+) -> None:
+    for number, point in enumerate(points):
+        trial.daemon_dies_at(point, times=1 + number % 3 if point in DAEMON else 1)
+    trial.settles()
+    assert trial.ends() == KNOWN
+
+
+@pytest.mark.parametrize("points", [KEEPER[:4], KEEPER[4:]], ids=["start", "end"])
+def test_whatever_step_a_keeper_dies_at_nothing_is_lost_or_doubled_and_what_is_unknown_says_so(
+    trial: Trial, points: tuple[str, ...]
+) -> None:
+    for number, point in enumerate(points):
+        trial.keeper_dies_at(point, times=1 + number % 3, with_daemon=number % 2 == 1)
+    trial.settles()
+    assert KNOWN <= trial.ends() <= {*KNOWN, LOST}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("point", [*DAEMON, *RESCUE])
+def test_a_daemon_dies_thirty_times_at_each_step(either: Trial, point: str) -> None:
+    for number in range(ROUNDS):
+        either.daemon_dies_at(point, times=often(point, seed=number))
+    either.settles()
+    told(either)
+    assert either.ends() == KNOWN
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("point", KEEPER)
+def test_a_keeper_dies_thirty_times_at_each_step(either: Trial, point: str) -> None:
+    for number in range(ROUNDS):
+        either.keeper_dies_at(point, times=often(point, seed=number), with_daemon=number % 2 == 1)
+    either.settles()
+    told(either)
+    assert KNOWN <= either.ends() <= {*KNOWN, LOST}
+
+
+@pytest.mark.parametrize("point", ["launch.committed", "keeper.begun", "keeper.ready", "order.ready"])
+def test_a_command_that_dies_before_anything_was_started_is_carried_out_by_the_next_daemon(
+    home: Home, point: str
+) -> None:
+    """Its run is claimed by it, and durable; no keeper has heard of it."""
+    said = home.rota(
+        "run", "--do", "shell: echo $ROTA_ATTEMPT_TOKEN >> $TMPDIR/witness",
+        env={"ROTA_TEST": "1", "ROTA_FAILPOINT": point},
+    )  # fmt: skip
+    assert said.code == -9
+    assert not (home.tmp / "witness").exists()
+    home.daemon()
     until(lambda: home.unfinished() == 0)
-    assert second.stop() == 0
-
-    assert_nothing_lost_or_doubled(home, planned)
-    assert_started_at_most_once(home)
-    assert_counters_are_true(home)
-    ends = {tuple(row) for row in home.rows("SELECT DISTINCT title = 'instant', state, message FROM run")}
-    # The keeper outlived the daemon, so every child's result is known; a noop that was begun has none.
-    assert ends <= {(0, "succeeded", None), (1, "succeeded", None), (1, "cancelled", "daemon crashed during execution")}
-    assert home.rows("SELECT 1 FROM attempt GROUP BY run_target_id, step HAVING count(*) > 1") == []
-
-
-def schedule(home: Home) -> None:
-    """Every second: one child, two children in a row, and what is over in an instant. Between them, five jobs that come
-    due once."""
-    steps: list[Json] = [
-        {"name": "first", "action": "shell", "params": {"command": f"{WITNESS}; sleep 0.2"}},
-        {"name": "second", "action": "shell", "params": {"command": WITNESS}},
-    ]
-    every: dict[str, Json] = {"kind": "interval", "every": "1s"}
-    soon = time.time_ns() // 1000 + SECOND
-    works: list[tuple[str, dict[str, Json], dict[str, Json]]] = [
-        ("witness", every, {"do": f"shell: {WITNESS}"}),
-        ("witness-two-steps", every, {"steps": steps}),
-        ("instant", every, {"do": "noop"}),
-    ]
-    for number in range(5):
-        at = format_rfc3339(soon + number * SECOND // 5)
-        works.append((f"witness-once-{number}", {"kind": "once", "at": at}, {"do": f"shell: {WITNESS}"}))
-    with suppress(Unavailable):  # the first of them may come due, and the daemon die, before the last is made
-        for name, trigger, work in works:
-            home.client.create_job({"name": name, "triggers": [trigger], **work})
-
-
-def disable(home: Home) -> None:
-    for job in home.client.jobs()["items"]:
-        home.client.disable_job(job["name"])
+    assert [tuple(row) for row in home.rows("SELECT state, reason FROM run")] == [("succeeded", None)]
+    assert [tuple(row) for row in home.rows("SELECT number, state FROM attempt")] == [(1, "succeeded")]
+    assert (home.tmp / "witness").read_text() == "att-1\n"
 
 
 def test_a_failpoint_does_nothing_where_no_test_asks_for_it(home: Home, tmp_path: Path) -> None:

@@ -198,6 +198,7 @@ async def test_a_child_that_died_with_its_keeper_is_gone(world: World, id_: str)
     pid = (await world.owner.started(id_)).pid
     os.kill(world.keeper.pid, signal.SIGSTOP)  # stopped, so that it cannot record the end
     kill_9(pid)
+    await gone(pid)
     remains = await remains_of(world)
     assert remains.fate(id_) is Fate.GONE
 

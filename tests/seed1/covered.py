@@ -61,7 +61,7 @@ TESTED: dict[str, str] = {
     "S1-099": "tests/fault/test_keeper_and_daemon_deaths.py::"
     "test_a_request_that_died_with_the_daemon_is_cancelled_and_says_so",
     "S1-100": "tests/fault/test_kill_at_failpoints.py::"
-    "test_a_kill_at_any_durable_step_loses_nothing_and_doubles_nothing",
+    "test_whatever_step_a_daemon_dies_at_nothing_is_lost_doubled_or_unknown",
     "S1-107": "tests/unit/settings/test_settings.py::test_the_block_of_seed_1_is_accepted_as_printed",
     "S1-108": f"{_LIFE}test_with_scheduling_off_the_daemon_starts_and_says_so_and_nothing_fires",
     "S1-109": "tests/fault/test_broken_settings.py::"

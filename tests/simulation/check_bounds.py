@@ -10,7 +10,7 @@ from rota.domain.fanout import FanOut
 from rota.domain.instant import SECOND
 from rota.domain.policy import Overlap
 from tests.simulation.facts import Facts
-from tests.simulation.jobs import HOSTS
+from tests.simulation.jobs import GROUPED, HOSTS
 from tests.simulation.people import SITE
 from tests.simulation.witness import Life
 
@@ -29,9 +29,30 @@ def check_bounds(facts: Facts) -> Iterator[str]:
     cap = facts.world.site_cap
     if cap is not None and (most := most_at_once(at_site)) > cap:
         yield f"I12 {most} targets at once at {SITE}, and the cap is {cap}"
+    yield from _caps(facts)
     yield from _fan_out(facts)
     yield from _locks(facts)
     yield from _cancels(facts)
+    yield from _late(facts)
+
+
+def _caps(facts: Facts) -> Iterator[str]:
+    for key, cap in facts.world.caps.items():
+        if (most := most_at_once(life.span for life in _lives(facts) if _is_of(key, life))) > cap:
+            yield f"I12 {most} targets at once, and the cap on {key} is {cap}"
+
+
+def _is_of(key: str, life: Life) -> bool:
+    kind, _, name = key.partition(":")
+    match kind:
+        case "host":
+            return life.label.host == name
+        case "group":
+            return life.label.host in GROUPED
+        case "job":
+            return life.label.job == name
+        case _:
+            return True
 
 
 def most_at_once(intervals: Iterable[Interval]) -> int:
@@ -45,17 +66,22 @@ def most_at_once(intervals: Iterable[Interval]) -> int:
 
 
 def _lives(facts: Facts) -> Iterator[Life]:
-    return iter(facts.world.witness.lives.values())
+    return (life for life in facts.world.witness.lives.values() if not life.is_late)
 
 
 def _end(facts: Facts, run_id: int, lives: list[Life]) -> float:
     return min(max(life.over for life in lives), facts.world.time)
 
 
+def bound_on_runs(policy: Overlap, limit: int | None) -> int:
+    """How many runs of a job may be beside each other, as docs/policies.md says."""
+    return (limit or 3) if policy is Overlap.ALLOW else 1
+
+
 def _overlap(facts: Facts, runs: dict[int, Interval]) -> Iterator[str]:
     for job in facts.world.jobs:
         of_job = [runs[run.id] for run in facts.runs.values() if run.job_id == job.job_id and run.id in runs]
-        allowed = 3 if job.spec.overlap is Overlap.ALLOW else 1
+        allowed = bound_on_runs(job.spec.overlap, job.spec.policies.overlap_limit)
         if (most := most_at_once(of_job)) > allowed:
             yield f"I8 {most} runs of {job.name} at once, and its overlap policy is {job.spec.overlap}"
     for run_id, lives in facts.lives_of.items():
@@ -81,7 +107,8 @@ def _fan_out(facts: Facts) -> Iterator[str]:
         if rules.throttle is not None:
             starts = sorted(begin for begin, _ in spans.values())
             for first, third in zip(starts, starts[2:], strict=False):
-                calm = facts.world.witness.is_calm(first - 30, third)  # no start came late after its claim
+                witness = facts.world.witness
+                calm = witness.is_calm(first - 30, third) and not witness.was_set(first - 30, third)
                 if calm and third - first < rules.throttle.spacing / SECOND:
                     yield f"I12 three targets of run {run_id} were started within {third - first:.1f} s"
 
@@ -128,3 +155,13 @@ def _cancels(facts: Facts) -> Iterator[str]:
         for life in facts.lives_of.get(run_id, ()):
             if life.over > limit:
                 yield f"I6 {life.token} of run {run_id} was cancelled, and runs on"
+
+
+def _late(facts: Facts) -> Iterator[str]:
+    """What somebody started who had not heard yet that it was given up is ended as soon as it hears."""
+    world = facts.world
+    for life in world.witness.lives.values():
+        limit, starter = life.began + CANCELLED_WITHIN, world.by_owner[life.by]
+        could_not = starter.died < limit or starter.was_hindered(life.began, limit)
+        if life.is_late and limit < min(world.time, life.ended) and not could_not:
+            yield f"I6 {life.token} was started too late, and runs on"

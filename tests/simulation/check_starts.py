@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rota.domain.reasons import Reason
-from rota.domain.step import Exit
+from rota.domain.run import CONTROLLER
+from rota.domain.step import Exit, OnLost
 from tests.simulation.facts import AttemptFact, Facts
 from tests.simulation.jobs import Job
 from tests.simulation.witness import Life
@@ -30,6 +31,7 @@ def check_starts(facts: Facts) -> Iterator[str]:
             yield from _one_after_the_other(facts, by_name[lives[0].label.job], f"run {run_id} on {host}", of_host)
     for token, attempt in facts.attempts.items():
         yield from _verdict_is_true(facts, token, attempt)
+        yield from _was_cancelled(facts, token, attempt)
 
 
 def _one_run_for_each(facts: Facts) -> Iterator[str]:
@@ -71,15 +73,27 @@ def _one_after_the_other(facts: Facts, job: Job, where: str, lives: list[Life]) 
             yield f"I1 {where}: step {step} had succeeded, and was started again"
         elif next_step == step and not _may_follow(job, told):
             yield f"I1 {where}: step {step} was started again after {told}"
-        elif next_step != step and (next_step != step + 1 or not went_well):
+        elif next_step != step and (next_step != step + 1 or not (went_well or _goes_on(job, before))):
             yield f"I1 {where}: step {next_step} came after step {step}, which ended {told}"
 
 
 def _may_follow(job: Job, told: list[Exit]) -> bool:
     """Whether these ends allow another try."""
-    if any(end.exit_code not in {0, None} or end.cause == "timeout" for end in told):
+    step = job.spec.steps[0]
+    meant = step.retry_on or ("exit:1", "timed_out")
+    if "exit:1" in meant and any(end.exit_code not in {0, None} for end in told):
         return True
-    return job.spec.steps[0].idempotent
+    if "timed_out" in meant and any(end.cause == "timeout" for end in told):
+        return True
+    return step.idempotent
+
+
+def _goes_on(job: Job, life: Life) -> bool:
+    """Whether the next step has its turn though this one did not go well."""
+    step = job.spec.steps[0]
+    if step.continue_on_error and any(end.exit_code is not None or end.cause == "timeout" for end in life.told):
+        return True
+    return step.on_lost is OnLost.CONTINUE and life.is_forsaken
 
 
 def _verdict_is_true(facts: Facts, token: str, attempt: AttemptFact) -> Iterator[str]:
@@ -101,6 +115,16 @@ def _verdict_is_true(facts: Facts, token: str, attempt: AttemptFact) -> Iterator
             is_true = True
     if not is_true:
         yield f"I5 {token} is {attempt.state} ({attempt.reason}), and what was told is {told}"
+
+
+def _was_cancelled(facts: Facts, token: str, attempt: AttemptFact) -> Iterator[str]:
+    """What is cancelled somebody asked for; or its owner lost touch with the store, and nobody else could have it."""
+    if attempt.state != "cancelled" or attempt.reason == Reason.SHUTDOWN:
+        return
+    target = facts.targets[attempt.target_id]
+    is_own = attempt.reason == Reason.WORKER_LOST and target.host == CONTROLLER
+    if facts.runs[target.run_id].cancel_reason is None and not is_own:
+        yield f"I5 {token} on {target.host} is cancelled ({attempt.reason}), and nobody asked for it"
 
 
 def _is_result(end: Exit) -> bool:

@@ -32,3 +32,6 @@ class WorldClock(SystemClock):
 
     def monotonic(self) -> float:
         return self._loop.time()
+
+    def boottime(self) -> float:
+        return self._loop.time()

@@ -18,9 +18,11 @@ class RunFact(NamedTuple):
     trigger_id: int | None
     nominal: Micros | None
     kind: str
+    catch_up: bool
     state: str
     finished_at: Micros | None
     targets_at_once: int
+    cancel_reason: str | None
     rules: str | None
 
 
@@ -59,7 +61,8 @@ class Facts:
     @cached_property
     def runs(self) -> dict[int, RunFact]:
         rows = self.world.sql(
-            "SELECT run.id, public_id, job_id, trigger_id, nominal, kind, state, finished_at, targets_at_once, rules"
+            "SELECT run.id, public_id, job_id, trigger_id, nominal, kind, catch_up, state, finished_at,"
+            " targets_at_once, cancel_reason, rules"
             " FROM run LEFT JOIN run_fanout ON run_id = run.id ORDER BY run.id"
         )
         return {row[0]: RunFact(*row) for row in rows}
@@ -91,8 +94,10 @@ class Facts:
 
     @cached_property
     def lives_of(self) -> dict[int, list[Life]]:
-        """Children by run, in the order of their starts."""
+        """Children by run, in the order of their starts; not those of whoever had not heard that it was given up."""
         found: dict[int, list[Life]] = {}
         for life in self.world.witness.lives.values():
+            if life.is_late:
+                continue
             found.setdefault(self.run_ids.get(life.label.run, 0), []).append(life)
         return found

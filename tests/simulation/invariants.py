@@ -8,12 +8,13 @@ from itertools import chain
 from tests.simulation.check_bounds import check_bounds
 from tests.simulation.check_coverage import check_coverage
 from tests.simulation.check_ends import check_books, check_ends
+from tests.simulation.check_policies import check_policies
 from tests.simulation.check_starts import check_starts
 from tests.simulation.facts import Facts
 from tests.simulation.world import World
 
 Check = Callable[[Facts], Iterator[str]]
-SAFETY: tuple[Check, ...] = (check_starts, check_coverage, check_bounds, check_books)
+SAFETY: tuple[Check, ...] = (check_starts, check_coverage, check_bounds, check_policies, check_books)
 
 
 def check(world: World, *, is_live: bool) -> list[str]:

@@ -10,13 +10,23 @@ from rota.domain.fanout import read_fan_out
 from rota.domain.instant import SECOND, Micros
 from rota.domain.inventory import Host
 from rota.domain.job import JobSpec, NamedTrigger
-from rota.domain.policy import Missed, Overlap
-from rota.domain.step import Json, Step
+from rota.domain.policy import Missed, Overlap, read_policies
+from rota.domain.step import Backoff, Json, OnLost, Step
 from rota.domain.trigger.spec import ContinuousTrigger
 from tests.simulation.instants import Cron, Every, Rhythm
 from tests.simulation.nature import Recipe
 
-HOSTS = tuple(Host(name=f"h{n}", connector="ssh", site="hq" if n < 4 else "lab") for n in range(6))
+GROUP = "some"
+HOSTS = tuple(
+    Host(
+        name=f"h{n}",
+        connector="ssh",
+        site="hq" if n < 4 else "lab",
+        groups=frozenset({GROUP} if n in {1, 2, 5} else ()),
+    )
+    for n in range(6)
+)
+GROUPED = frozenset(host.name for host in HOSTS if host.groups)
 STEP_SECONDS, RUN_SECONDS = 60.0, 180.0
 TRIGGER = "t"
 
@@ -52,10 +62,11 @@ class Job:
 
 def steps(name: str, version: int, count: int = 1, **fields: object) -> tuple[Step, ...]:
     """Commands that say who they are."""
+    given = {"timeout_seconds": STEP_SECONDS, **fields}
     return tuple(
         Step(
-            name=f"s{place}", action="exec", timeout_seconds=STEP_SECONDS,
-            params={"command": f"{name} version={version} step={place}"}, **fields,  # type: ignore[arg-type]
+            name=f"s{place}", action="exec",
+            params={"command": f"{name} version={version} step={place}"}, **given,  # type: ignore[arg-type]
         )
         for place in range(count)
     )  # fmt: skip
@@ -71,14 +82,16 @@ def next_version(job: Job, version: int) -> tuple[Step, ...]:
 
 def _job(
     draw: random.Random, name: str, rhythm: Rhythm | None, recipe: Recipe, *,
-    rules: Mapping[str, Json] | None = None, count: int = 1, step: Mapping[str, object] | None = None, **fields: object,
+    rules: Mapping[str, Json] | None = None, policies: Mapping[str, Json] | None = None,
+    count: int = 1, step: Mapping[str, object] | None = None, **fields: object,
 ) -> Job:  # fmt: skip
     fan_out, faults = read_fan_out(rules or {})
-    assert not faults, faults
+    said, more_faults = read_policies(policies or {})
+    assert not faults and not more_faults, (faults, more_faults)
     given: dict[str, object] = {
         "triggers": (NamedTrigger(name=TRIGGER, rule=rhythm.rule),) if rhythm is not None else (),
         "steps": steps(name, 1, count, **(step or {})),
-        "run_timeout_seconds": RUN_SECONDS, "fan_out": fan_out, "priority": draw.choice([0, 0, 5]),
+        "run_timeout_seconds": RUN_SECONDS, "fan_out": fan_out, "policies": said, "priority": draw.choice([0, 0, 5]),
     }  # fmt: skip
     return Job(JobSpec(name=name, **(given | fields)), rhythm, recipe)  # type: ignore[arg-type]  # fields of JobSpec
 
@@ -93,7 +106,8 @@ def _replacing(draw: random.Random) -> Job:
 
 
 def _allowing(draw: random.Random) -> Job:
-    return _job(draw, "allowing", Every(20), Recipe(25, 100), overlap=Overlap.ALLOW)
+    policies: dict[str, Json] = draw.choice([{}, {"overlap_limit": 2}, {"overlap_limit": 5}])
+    return _job(draw, "allowing", Every(15), Recipe(25, 100), overlap=Overlap.ALLOW, policies=policies)
 
 
 def _catching_up(draw: random.Random) -> Job:
@@ -102,11 +116,48 @@ def _catching_up(draw: random.Random) -> Job:
 
 
 def _catching_all_up(draw: random.Random) -> Job:
-    return _job(draw, "catching-all-up", Every(30), Recipe(3), missed=Missed.RUN_ALL, grace_seconds=10.0)
+    policies: dict[str, Json] = draw.choice(
+        [{}, {"catch_up_max": 2}, {"catch_up_rate": "10/m"}, {"catch_up_window_seconds": 60}]
+    )
+    overlap = draw.choice([Overlap.SKIP, Overlap.QUEUE, Overlap.ALLOW])
+    return _job(
+        draw, "catching-all-up", Every(15), Recipe(3), missed=Missed.RUN_ALL, grace_seconds=5.0, overlap=overlap,
+        policies=policies,
+    )  # fmt: skip
 
 
 def _queueing(draw: random.Random) -> Job:
-    return _job(draw, "queueing", Every(draw.choice([15, 20])), Recipe(20), overlap=Overlap.QUEUE)
+    policies = draw.choice([{}, {"overlap_limit": 3}, {"overlap_limit": 2, "queue_timeout_seconds": 25}])
+    return _job(draw, "queueing", Every(draw.choice([15, 20])), Recipe(20), overlap=Overlap.QUEUE, policies=policies)
+
+
+def _impatient(draw: random.Random) -> Job:
+    """It is due more often than it can run, and what comes too late does not start."""
+    policies = {"start_within_seconds": draw.choice([4, 12]), "overlap_limit": 3}
+    return _job(draw, "impatient", Every(15), Recipe(18), overlap=Overlap.QUEUE, policies=policies)
+
+
+def _enduring(draw: random.Random) -> Job:
+    """Its children live longer than leases last."""
+    step = {"timeout_seconds": 140.0, "idempotent": draw.random() < 0.3}
+    return _job(draw, "enduring", Every(45), Recipe(80, 130), step=step)
+
+
+def _backing_off(draw: random.Random) -> Job:
+    step = {
+        "retries": 3, "retry_delay_seconds": 2.0, "retry_backoff": Backoff.EXPONENTIAL, "retry_max_delay_seconds": 6.0,
+        "retry_jitter": draw.choice([0.0, 0.5]), "retry_on": draw.choice([(), ("exit:1",), ("timed_out",)]),
+        "total_timeout_seconds": draw.choice([None, 90.0]),
+    }  # fmt: skip
+    return _job(draw, "backing-off", Every(30), Recipe(2, failing=0.6), step=step)
+
+
+def _going_on(draw: random.Random) -> Job:
+    """What becomes of a step is not what the next depends on."""
+    step = {"on_lost": OnLost.CONTINUE, "continue_on_error": True}
+    return _job(
+        draw, "going-on", Every(40), Recipe(8, failing=0.4), count=3, step=step, target=draw.choice([None, "all"])
+    )
 
 
 def _retrying(draw: random.Random) -> Job:
@@ -163,10 +214,11 @@ def _continuous(draw: random.Random) -> Job:
 
 KINDS: tuple[Callable[[random.Random], Job], ...] = (
     _plain, _replacing, _allowing, _catching_up, _retrying, _repeatable, _locking("locking"), _locking("locking-too"),
-    _catching_all_up, _queueing, _batched, _throttled, _counted, _at_once, _everywhere, _continuous,
+    _catching_all_up, _queueing, _impatient, _enduring, _backing_off, _going_on, _batched, _throttled, _counted,
+    _at_once, _everywhere, _continuous,
 )  # fmt: skip
 
 
 def drawn(draw: random.Random) -> list[Job]:
     """Some of the kinds, in an order of their own."""
-    return [make(draw) for make in draw.sample(KINDS, draw.randint(4, 7))]
+    return [make(draw) for make in draw.sample(KINDS, draw.randint(5, 8))]

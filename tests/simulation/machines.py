@@ -69,11 +69,12 @@ class Machines:
         return [*self.marked.values(), *(child for keeper in self.keepers for child in keeper.children.values())]
 
     def start(
-        self, process: Process, token: str, order: Order, timeout: float | None, keeper: Keeper | None = None
-    ) -> Child:
+        self, process: Process, token: str, order: Order, timeout: float | None, keeper: Keeper | None = None, *,
+        sent_at: float,
+    ) -> Child:  # fmt: skip
         """A start order has arrived."""
         world, label = self.world, Label.of(order)
-        life = world.witness_start(process, token, label)
+        life = world.witness_start(process, token, label, was_frozen=process.was_frozen(sent_at, world.time))
         child = Child(life, keeper)
         seconds, end = world.nature.of(label)
         child.stubborn = world.nature.is_stubborn()
@@ -131,24 +132,26 @@ class Reached:
     async def execute(
         self, order: Order, *, host: Host, token: str, timeout_seconds: float | None, grew: Callable[[int], None]
     ) -> Exit:
-        world = self._world
+        world, sent_at = self._world, self._world.time
         await world.passing(self._process, "order")
         if token in self._withdrawn:
             return self._unstarted(token, Exit(cause=self._withdrawn.pop(token)))
-        if not world.holds(self._process, token):
-            return LOST
         if self._name == "local":
             keeper = self._machines.keeper_of(self._process)
-            child = self._machines.start(self._process, token, order, timeout_seconds, keeper)
+            child = self._machines.start(self._process, token, order, timeout_seconds, keeper, sent_at=sent_at)
             keeper.children[token] = self._ours[token] = child
             await world.passing(self._process, "was ordered")
             return await self._until_over(child, keeper)
+        if not world.holds(self._process, token) and self._process.was_frozen(sent_at, world.time):
+            return CUT  # its connections did not outlive its sleep
         if host.name in self._machines.offline:
             return self._unstarted(token, Exit(unreached=Reason.HOST_OFFLINE, failure="no route to host"))
         if token in self._machines.marked:  # the host knows this order: nothing is started
             world.witness_repeat(self._process, token)
         else:
-            self._machines.marked[token] = self._machines.start(self._process, token, order, timeout_seconds)
+            self._machines.marked[token] = self._machines.start(
+                self._process, token, order, timeout_seconds, sent_at=sent_at
+            )
         self._ours[token] = self._machines.marked[token]
         await world.passing(self._process, "was ordered")
         return await self._on_host(token, host)
@@ -201,12 +204,12 @@ class Reached:
                 keeper.passed_on = asyncio.Event()
         return silent
 
-    def fate(self, token: str) -> Fate | None:
+    def fate(self, token: str, *, owner: str) -> Fate | None:
         if self._name != "local":
             return Fate.LIVE
         keeper = self._adopted_with(token)
         if keeper is None:
-            return self._unknown_here(token)
+            return self._unknown_here(token, owner)
         child = keeper.children[token]
         if child.result is not None:
             return Fate.ENDED
@@ -215,13 +218,15 @@ class Reached:
         child.life.forsake(self._world.time)
         return Fate.GONE if child.life.ended <= self._world.time else Fate.STILL_RUNNING
 
-    def _unknown_here(self, token: str) -> Fate | None:
-        """What can be said of an attempt that no adopted keeper knows. It may be another home's."""
+    def _unknown_here(self, token: str, owner: str) -> Fate | None:
+        """What can be said of an attempt that no adopted keeper knows, by whether the dead one worked here."""
+        dead = self._world.by_owner[owner]
+        if dead.home == self._process.home and not dead.is_swept:
+            return Fate.NEVER_STARTED
         for keeper in self._machines.keepers:
-            if token in keeper.children and keeper.home != self._process.home:
+            if token in keeper.children:
                 keeper.children[token].life.forsake(self._world.time)
-                return None
-        return Fate.NEVER_STARTED if self._adopted else None
+        return None
 
     async def evidence(self, host: Host, token: str) -> str | None:
         await self._world.passing(self._process, "evidence")
@@ -230,7 +235,7 @@ class Reached:
         result = self._machines.marked[token].result
         return None if result is None else f"the host says: {result.exit_code}"
 
-    async def tidy(self) -> None:
+    async def tidy(self, *, settled: bool = True) -> None:
         """Keepers are let go of when the world ends."""
 
     async def close(self, *, leave: bool) -> None:

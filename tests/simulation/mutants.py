@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from rota.engine import evidence, planner, reporter, rescuer, verdict, worker
-from rota.storage import claiming, fanout, finishing, host_locks, limits, parking, planning, timing
+from rota.engine import evidence, leases, planner, reporter, rescuer, verdict, worker
+from rota.storage import admission, claiming, fanout, finishing, host_locks, limits, parking, planning, timing, turns
+from rota.storage.database_clock import DatabaseClock
 from rota.storage.launching import Launch
-from tests.simulation import wrongs
+from tests.simulation import wrong_leases, wrong_policies, wrongs
 from tests.simulation.machines import Reached
 from tests.simulation.sabotage import Mutant, around, instead, reworded
+from tests.simulation.store import Disk
 
 _UNFENCED = (
     reworded(finishing, "_FINISH", "target", "fence = ?", "fence >= 0 * ?"),
@@ -36,12 +38,22 @@ _ALL = (
            (instead(planning.Card, "is_current", lambda *_: True),)),
     Mutant("pauses-overlooked", "the planner sees no pause", (instead(planning, "load_book", wrongs.ignore_pauses),)),
     Mutant("quota-uncounted", "runs are not counted against `max_runs`",
-           (instead(planning, "count_runs", wrongs.nothing),)),
+           (instead(planning, "count_runs", wrongs.nothing),), frozenset({"counted"})),
     Mutant("run-cap-overshot", "one run more than the cap allows", (around(Launch, "flush", wrongs.one_more_run),)),
     Mutant("targets-overshot", "one target more than `targets_at_once`",
            (around(claiming._Turn, "_open", wrongs.one_more),)),
     Mutant("site-cap-overshot", "targets taken in one claim do not count for the cap of their site",
            (instead(limits.Room, "take", wrongs.nothing),)),
+    Mutant("narrow-caps-overlooked", "caps of hosts, groups and jobs are not looked at",
+           (instead(limits.Room, "has", wrong_policies.has_room_there),
+            instead(limits.Room, "of_job", lambda *_: 1 << 60))),
+    Mutant("queue-jumped", "who queues does not wait for older ones",
+           (reworded(admission, "_ADMIT", "waiting", "run.waiting_for = 'slot'", "run.waiting_for IS NOT NULL"),),
+           frozenset({"queueing"})),
+    Mutant("patience-endless", "runs do not expire, however long they wait",
+           (instead(turns, "expire", wrongs.none_found),
+            reworded(admission, "_ADMIT", "waiting", "run_turn.expires_at > ?", "run_turn.expires_at > ? * 0")),
+           frozenset({"impatient"})),
     Mutant("claimed-while-running", "a claim takes targets that are at work",
            (reworded(claiming, "_CLAIM", "queued", "run_target.state = 'queued'",
                      "(run_target.state = 'queued' OR run_target.state = 'running')"),
@@ -49,15 +61,22 @@ _ALL = (
                      "(state = 'queued' OR state = 'running')"),
             reworded(claiming, "_CLAIM", "take", " AND state = 'queued'", ""))),
     Mutant("batch-opens-early", "the next batch opens when the first target of a batch has ended",
-           (reworded(fanout, "_FANOUT", "is_batch_open", "batch > 0", "batch > 999"),)),
-    Mutant("throttle-ignored", "a start does not hold up the next", (instead(fanout, "started_one", wrongs.nothing),)),
+           (reworded(fanout, "_FANOUT", "is_batch_open", "batch > 0", "batch > 999"),), frozenset({"batched"})),
+    Mutant("throttle-ignored", "a start does not hold up the next", (instead(fanout, "started_one", wrongs.nothing),),
+           frozenset({"throttled"})),
     Mutant("host-lock-untaken", "the lock on a host is not taken",
-           (instead(host_locks, "take", lambda *_, **__: True),)),
+           (instead(host_locks, "take", lambda *_, **__: True),), frozenset({"locking", "locking-too"})),
     Mutant("host-lock-kept", "the lock on a host is not released",
            (instead(host_locks, "release", wrongs.nothing),)),
     Mutant("parked-for-ever", "what is parked is never woken", (instead(parking, "wake", wrongs.nothing),)),
     Mutant("unknown-tried-again", "an attempt that is `unknown` is tried again though it is not idempotent",
            (around(verdict, "may_try_again", wrongs.try_unknown_again),)),
+    Mutant("tried-for-ever", "a step is tried again however often it was",
+           (around(verdict, "may_try_again", wrong_policies.without_counting),), frozenset({"backing-off"})),
+    Mutant("tried-at-once", "a further try does not wait",
+           (instead(verdict, "delay_before_next", lambda *_, **__: 0),), frozenset({"retrying"})),
+    Mutant("goes-on-anyway", "the next step has its turn though this one failed",
+           (instead(verdict, "goes_on", lambda *_: True),)),
     Mutant("lost-is-failed", "an attempt of which nobody can tell is called failed",
            (around(worker, "state_of", wrongs.lost_is_failed),)),
     Mutant("intent-unawaited", "the next step begins before its intent is durable",
@@ -85,7 +104,24 @@ _ALL = (
     Mutant("buried-first", "a dead owner is struck off before its work is taken over",
            (around(rescuer.Rescuer, "sweep", wrongs.bury_first),)),
     Mutant("rescued-forgotten", "what was taken over is not gone on with",
-           (instead(rescuer.Rescuer, "_go_on", wrongs.leave_alone),)),
+           (instead(rescuer.Rescuer, "_go_on", wrongs.nothing),)),
+    Mutant("lease-unrenewed", "nobody renews the lease", (around(leases, "renew", wrong_leases.not_renewed),),
+           frozenset({"shared"})),
+    Mutant("lease-unchecked", "work is taken from others whose lease is not over",
+           (around(leases, "silent_owners", wrong_leases.without_lease),
+            around(leases, "take_from", wrong_leases.without_lease)), frozenset({"shared"})),
+    Mutant("grace-unwaited", "what a silent machine itself does is taken for lost before the grace is over",
+           (around(leases, "take_from", wrong_leases.without_grace),), frozenset({"shared", "cutoff", "enduring"})),
+    Mutant("given-up-stays", "who was given up goes on",
+           (instead(leases.Leases, "_give_up", wrong_leases.leave_alone),), frozenset({"shared", "asleep"})),
+    Mutant("step-believed", "others are taken for silent as soon as the store's clock is set forward",
+           (instead(leases.Leases, "_look", wrong_leases.look_without_doubt),), frozenset({"shared", "clock"})),
+    Mutant("skew-unheeded", "machines go by their own clocks", (instead(DatabaseClock, "observe", wrongs.nothing),),
+           frozenset({"shared"})),
+    Mutant("commit-repeated", "a commit whose answer was lost is carried out again",
+           (instead(Disk, "learn", wrong_leases.commit_again),), frozenset({"answers"})),
+    Mutant("commit-disbelieved", "a commit whose answer was lost is taken for not made",
+           (instead(Disk, "learn", wrong_leases.take_for_lost),), frozenset({"answers"})),
 )  # fmt: skip
 ALL = {mutant.name: mutant for mutant in _ALL}
 assert len(ALL) == len(_ALL), "two mutants have one name"

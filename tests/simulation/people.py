@@ -9,16 +9,17 @@ from typing import Any
 from rota.domain.calendars import Scope
 from rota.domain.fanout import PLAIN
 from rota.domain.instant import SECOND
+from rota.domain.inventory import Group
 from rota.domain.job import NamedTrigger
 from rota.domain.reasons import Reason
 from rota.ports import RunRequest, Tx
 from rota.storage.freeze import plan_for, target_set_for
-from rota.storage.inventory import insert_hosts
+from rota.storage.inventory import insert_groups, insert_hosts
 from rota.storage.jobs import get_job_by_id, insert_job, save_version
 from rota.storage.limits import set_limit
 from rota.storage.pauses import end_pause, insert_pause
 from tests.simulation.instants import Cron, Every
-from tests.simulation.jobs import HOSTS, TRIGGER, Job, Saved, next_version
+from tests.simulation.jobs import GROUP, HOSTS, TRIGGER, Job, Saved, next_version
 from tests.simulation.process import Process
 from tests.simulation.weather import one_that_lives
 from tests.simulation.world import World
@@ -33,6 +34,7 @@ def settle_in(world: World) -> None:
     draw = world.draw
 
     def begin(tx: Tx) -> None:
+        insert_groups(tx, [Group(name=GROUP)])
         insert_hosts(tx, HOSTS)
         set_limit(tx, "runs", world.cap)
         if world.site_cap is not None:
@@ -41,9 +43,14 @@ def settle_in(world: World) -> None:
             row = insert_job(tx, job.spec, "someone")
             job.job_id = row.id
             _note_saved(world, tx, job, version=1)
+        for key, cap in world.caps.items():
+            set_limit(tx, key, cap)
 
     world.cap = draw.choice([2, 3, 5])
     world.site_cap = draw.choice([None, 1, 2])
+    keys = ["targets", "host:h0", "host:h4", f"group:{GROUP}", *(f"job:{job.name}" for job in world.jobs)]
+    for key in draw.sample(keys, draw.choice([0, 0, 1, 2, 3])):
+        world.caps[key] = draw.choice([3, 4]) if key == "targets" else draw.choice([1, 2])
     world.write(begin)
 
 
@@ -168,6 +175,7 @@ def request_of(tx: Tx, job: Job, *, key: str | None = None) -> RunRequest:
     return RunRequest(
         title=spec.name, kind="manual", plan_id=plan_for(tx, spec), target_set_id=frozen.id, members=frozen.members,
         principal="someone", job_id=row.id, job_version_id=row.version_id, overlap=spec.overlap, key=key,
+        overlap_limit=spec.policies.overlap_limit, patience=spec.policies.patience,
         priority=spec.priority, targets_at_once=spec.targets_at_once,
         fan_out=None if spec.fan_out == PLAIN else spec.fan_out, run_timeout=round(spec.run_timeout_seconds * SECOND),
     )  # fmt: skip

@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextvars import copy_context
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
+from rota.domain.errors import Conflict
+from rota.domain.instant import Micros
 from rota.domain.states import RunState
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
@@ -17,13 +20,15 @@ from rota.engine.evidence import Evidence
 from rota.engine.hosts import Hosts
 from rota.engine.janitor import Janitor
 from rota.engine.launcher import EngineLauncher
+from rota.engine.leases import Leases
 from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
 from rota.engine.plans import Plans
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
-from rota.ports import RunRequest
+from rota.ports import Clock, RunRequest
+from rota.storage.database_clock import DatabaseClock
 from rota.storage.rescue import add_owner
 from rota.templating.renderer import Renderer
 from tests.simulation.clock import Wall, WorldClock
@@ -38,12 +43,18 @@ class Process:
     """`owner` is its name in the store. Dead or frozen, nothing of it runs."""
 
     def __init__(self, world: World, owner: str, kind: Literal["daemon", "command"], home: int, wall: Wall) -> None:
-        clock = WorldClock(world.loop, wall.now)
+        machine = WorldClock(world.loop, wall.now)
+        self.database_clock = DatabaseClock(machine) if world.nature.shares_store else None
+        clock: Clock = self.database_clock or machine
         self.world, self.owner, self.kind, self.clock = world, owner, kind, clock
-        self.home, self.wall = home, wall  # whose keepers it can adopt; what it believes the time is
+        self.home, self.wall = home, wall  # whose keepers it can adopt; what its machine believes the time is
         self.is_dead = self.is_frozen = self.is_over = False
+        self.died = float("inf")  # when it was killed
+        self.is_swept = False  # its lock file is gone, and with it what was known of it in its home
+        self.cut_off_until = 0.0  # from the store, and only it
+        self.frozen: list[tuple[float, float]] = []  # when, from and to
+        self.cut_off: list[tuple[float, float]] = []
         self._is_stopping = False
-        self.was_disowned = False  # it was frozen so long that others took it for dead
         self._context = copy_context()
         self._context.run(PROCESS.set, self)
         store, events = world.store, RunEvents()
@@ -66,7 +77,8 @@ class Process:
             planner=planner,
             rescuer=Rescuer(
                 store=store, connectors=self.connectors, worker=self.worker, owner=owner,
-                dead_of=lambda owners: world.dead_of(self, owners), has_dead=world.has_dead, swept=lambda: None,
+                dead_of=lambda owners: world.dead_of(self, owners), dead_here=lambda: world.dead_in(home),
+                swept=lambda owners: world.swept(home, owners), node=self.node,
             ),
             outbox=Outbox(store, clock, events),
             janitor=Janitor(store=store, output=world.output, clock=clock, retention_days=0),
@@ -74,21 +86,51 @@ class Process:
                 store=store, clock=clock, connectors=self.connectors, hosts=Hosts(store), events=events
             ),
         )  # fmt: skip
+        leases = None
+        if self.node is not None:
+            leases = Leases(
+                store=store, for_signs=world.signs, clock=clock, worker=self.worker, owner=owner,
+                terms=world.terms_of(home),
+            )  # fmt: skip
         self.engine = Engine(
             owner=owner, store=store, clock=clock, worker=self.worker, connectors=self.connectors, pump=pump,
-            oversees=overseeing if oversees else None,
+            oversees=overseeing if oversees else None, leases=leases,
         )  # fmt: skip
 
     def __repr__(self) -> str:
         return self.owner
 
     @property
+    def node(self) -> str | None:
+        """The name of its home in a store that several share."""
+        return f"node_{self.home}" if self.world.nature.shares_store else None
+
+    @property
     def is_stopped(self) -> bool:
         return self.is_dead or self.is_frozen
 
     @property
+    def is_gone(self) -> bool:
+        """Its lock can be taken."""
+        return self.is_dead or self.is_over
+
+    @property
     def is_well(self) -> bool:
         return not self.is_stopped and not self.is_over
+
+    def was_hindered(self, since: float, until: float) -> bool:
+        """Whether something kept it from giving a sign of life at some moment between."""
+        found = chain(self.frozen, self.cut_off, self.world.store_troubles)
+        return any(begin < until and end > since for begin, end in found)
+
+    def was_frozen(self, since: float, until: float) -> bool:
+        return any(begin < until and end > since for begin, end in self.frozen)
+
+    def observe(self, at: Micros) -> None:
+        """The store has told it the time: it hears of it in a moment, or when it is thawed."""
+        if self.database_clock is not None:
+            delay = self.world.nature.quick()
+            self.world.loop.call_later(delay, self.database_clock.observe, at, context=self._context)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run it as code of this process."""
@@ -104,11 +146,15 @@ class Process:
 
     async def _live(self) -> None:
         store = self.world.store
-        await store.write(lambda tx: add_owner(tx, self.owner, kind=self.kind, pid=1))
+        await store.write(lambda tx: add_owner(tx, self.owner, kind=self.kind, pid=1, node=self.node))
         if self.kind == "daemon":
             await self.connectors["local"].open()
-        await self.engine.run()
-        self.world.ended(self)
+        try:
+            await self.engine.run()
+        except* Conflict:  # others have taken over its work: it leaves, and is started anew
+            self.world.gave_up(self)
+        else:
+            self.world.ended(self)
 
     async def stop(self, mode: Literal["cancel", "leave"]) -> None:
         """End in order, as SIGTERM has it. Only the first one counts."""

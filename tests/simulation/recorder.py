@@ -33,6 +33,18 @@ BEGIN
     INSERT INTO world_seen VALUES ('I7 target ' || OLD.id || ' changed hands without a larger fence');
 END;
 """
+_DEEDS = """
+CREATE TABLE world_deeds (id INTEGER PRIMARY KEY, what TEXT NOT NULL, owner TEXT NOT NULL, target_id INTEGER);
+CREATE TRIGGER world_end AFTER UPDATE OF ended_at ON owner WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
+BEGIN
+    INSERT INTO world_deeds (what, owner) VALUES ('end', NEW.id);
+END;
+CREATE TRIGGER world_heir AFTER UPDATE OF owner ON run_target
+WHEN OLD.owner IS NOT NULL AND NEW.owner IS NOT NULL AND NEW.owner <> OLD.owner AND OLD.state = 'running'
+BEGIN
+    INSERT INTO world_deeds (what, owner, target_id) VALUES ('heir', OLD.owner, NEW.id);
+END;
+"""  # who was given up, and whose targets others have taken over
 
 
 def _allowed(moves: Mapping[StrEnum, Set[StrEnum]]) -> str:
@@ -53,6 +65,7 @@ def empty_store() -> bytes:
             driver.executescript(_FINAL.format(table=table))
             driver.executescript(_MOVE.format(table=table, allowed=_allowed(moves)))  # type: ignore[arg-type]  # StrEnums
         driver.executescript(_FENCE)
+        driver.executescript(_DEEDS)
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         driver.close()
         return path.read_bytes()

@@ -15,11 +15,13 @@ Planting = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A small sabotage of the real code. `deed`: what is done, in words that a page can show."""
+    """A small sabotage of the real code. `deed`: what is done, in words that a page can show. `needs`: what a world
+    must have for it to do any harm (`World.traits`); the others are passed over in the search for it."""
 
     name: str
     deed: str
     plantings: tuple[Planting, ...]
+    needs: frozenset[str] = frozenset()
 
     @contextmanager
     def planted(self) -> Iterator[None]:

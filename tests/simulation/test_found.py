@@ -102,7 +102,7 @@ async def test_what_was_taken_over_is_gone_on_with_though_the_store_went_away(wo
     await world.kill(daemon)
     world.connector.flights["att-1"].ends()
     world.connector.fates["att-1"] = Fate.ENDED
-    away.after, away.reads = 1, 2  # it learns who lives, and takes over; then it cannot read the plan
+    away.after, away.reads = 3, 2  # it looks at the clock twice and who lives, and fences; the plan it cannot read
     starting = asyncio.create_task(world.start("own_b"))
     for _ in range(5):
         await world.advance(1)

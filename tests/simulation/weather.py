@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from rota.domain.instant import SECOND
 from tests.simulation.process import Process
 from tests.simulation.world import World, micros
 
@@ -37,20 +38,27 @@ def _freeze(world: World) -> None:
         world.freeze(process, world.draw.uniform(0.5, 25))
 
 
-def _disown(world: World) -> None:
-    if (process := one_that_lives(world, "daemon")) is not None:
-        world.disown(process, world.draw.uniform(2, 12))
+def _put_to_sleep(world: World) -> None:
+    """Frozen for about a lease or longer: others may take over, and then it wakes."""
+    if (process := one_that_lives(world)) is not None:
+        lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
+        world.freeze(process, world.draw.uniform(0.7 * lease, 1.2 * lease + world.draw.choice([0, 1]) * grace))
+
+
+def _cut_off(world: World) -> None:
+    if (process := one_that_lives(world)) is not None:
+        lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
+        world.cut_off(process, world.draw.uniform(0.3, 1.4) * (lease + world.draw.choice([0, 1, 1]) * grace))
 
 
 def _away(world: World) -> None:
-    world.away_until = world.time + world.draw.uniform(0.5, 15)
-    world.witness.troubles.append((world.time - 1, world.away_until + 5))
-    world.note("store away")
+    world.send_away(world.draw.uniform(0.5, 15))
 
 
 def _slow(world: World) -> None:
     seconds, world.nature.slowness = world.draw.uniform(2, 15), world.draw.uniform(0.02, 1.0)
     world.witness.troubles.append((world.time - 1, world.time + seconds + 10))
+    world.store_troubles.append((world.time, world.time + seconds + 10))
     world.note("slow disk")
     world.later(seconds, _quick_again, world)
 
@@ -60,19 +68,20 @@ def _quick_again(world: World) -> None:
 
 
 def _step_clock(world: World) -> None:
+    """Where machines share a store all go by its clock: theirs matter until the store tells the time again."""
     draw = world.draw
-    process = one_that_lives(world)
-    if process is None:
+    if world.nature.shares_store and draw.random() < 0.6:
+        seconds = draw.choice([-20.0, -5.0, 5.0, 30.0])
+        draw.choice(world.walls).off += micros(seconds)
+        world.has_set_machines = True
+        world.note("clock of a machine", seconds)
         return
-    forward = draw.random() < 0.5
-    seconds = draw.choice([5.0, 40.0, 90.0, 700.0]) if forward else -draw.choice([5.0, 20.0, 60.0])
-    if world.nature.shares_store:  # all go by the store's clock: one machine's matters until it is asked again
-        seconds = max(-0.05, min(0.05, seconds))
+    seconds = draw.choice([5.0, 40.0, 90.0, 700.0]) if draw.random() < 0.5 else -draw.choice([5.0, 20.0, 60.0])
     set_back = -sum(step for _, step in world.witness.clock_steps if step < 0)
     if set_back - min(0, micros(seconds)) > micros(MOST_SET_BACK):
         return
     world.witness.clock_steps.append((world.time, micros(seconds)))
-    process.wall.off += micros(seconds)
+    world.wall.off += micros(seconds)
     world.note("clock", seconds)
 
 
@@ -98,8 +107,8 @@ def _take_host_away(world: World) -> None:
 
 
 BREAK: Mapping[str, Callable[[World], None]] = {
-    "crash": _crash, "freeze": _freeze, "disowned": _disown, "away": _away, "slow": _slow, "clock": _step_clock,
-    "keeper": _lose_keeper, "silence": _silence, "offline": _take_host_away,
+    "crash": _crash, "freeze": _freeze, "asleep": _put_to_sleep, "cutoff": _cut_off, "away": _away, "slow": _slow,
+    "clock": _step_clock, "keeper": _lose_keeper, "silence": _silence, "offline": _take_host_away,
 }  # fmt: skip
 
 
@@ -114,6 +123,7 @@ def heal(world: World) -> None:
         if child.result is None and child.killer is not None and child.killer.when() > world.time + 60:
             world.machines.kill(child, "timeout")
     for process in world.processes:
+        process.cut_off_until = 0.0
         world.thaw(process)
     now = world.wall.now()
     world.sql("UPDATE pause SET ended_at = ? WHERE ended_at IS NULL", now)

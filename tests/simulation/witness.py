@@ -36,25 +36,27 @@ class Label:
 class Life:
     """A child from its start order to its end, in true seconds. `told`: the exits that were handed to Rota.
 
-    `disowned_at`: from then on Rota may know that nobody can say how it ends; it may live on.
+    `forsaken_at`: from then on Rota may know that nobody can say how it ends; it may live on.
     """
 
     token: str
+    by: str  # the owner who ordered it
     label: Label
     began: float
     ended: float = FOREVER
-    disowned_at: float = FOREVER
+    forsaken_at: float = FOREVER
     told: list[Exit] = field(default_factory=list)
     is_forsaken: bool = False
+    is_late: bool = False  # it was started by one that had not heard yet that it was given up
 
     def forsake(self, now: float) -> None:
         """Rota is told that nobody can say how it ends."""
-        self.is_forsaken, self.disowned_at = True, min(self.disowned_at, now)
+        self.is_forsaken, self.forsaken_at = True, min(self.forsaken_at, now)
 
     @property
     def over(self) -> float:
         """When Rota may take it for over."""
-        return min(self.ended, self.disowned_at)
+        return min(self.ended, self.forsaken_at)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -81,3 +83,7 @@ class Witness:
 
     def is_calm(self, since: float, until: float) -> bool:
         return not any(begin < until and end > since for begin, end in self.troubles)
+
+    def was_set(self, since: float, until: float) -> bool:
+        """Whether the store's clock was set meanwhile."""
+        return any(since < when < until for when, _ in self.clock_steps)

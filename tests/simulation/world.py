@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from rota.domain.errors import RotaError, Unavailable
-from rota.domain.instant import Micros
+from rota.domain.instant import SECOND, Micros
 from rota.ports import Tx
+from rota.storage.leases import Terms
 from rota.storage.output import OutputStore
 from rota.storage.sqlite import SqliteStore
 from tests.simulation.clock import Wall, WorldClock
+from tests.simulation.heirs import Heirs
 from tests.simulation.jobs import Job
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.machines import Machines
 from tests.simulation.nature import Nature
 from tests.simulation.process import Process
 from tests.simulation.recorder import empty_store
-from tests.simulation.store import Disk
+from tests.simulation.store import Disk, Signs
 from tests.simulation.witness import Label, Life, Witness
 
-LEASE_SECONDS = 60.0  # DESIGN §5
+MOST_HOMES = 3
+SILENT_SECONDS = 25.0  # after which a connection that does not answer is given up (storage/postgres_link.py)
 MOST_TURNS = 200_000  # callbacks; more means that something spins
 
 
@@ -51,14 +54,21 @@ class World:
         self.witness, self.machines = Witness(), Machines(self)
         self.processes: list[Process] = []
         self.by_owner: dict[str, Process] = {}
-        self.noticed_at: dict[str, float] = {}  # owner -> from when on others take it for dead
         self.jobs: list[Job] = []
         self.violations: list[str] = []
         self.trace: list[tuple[float, str]] = []
         self.wall = Wall(self.loop)  # of the machine; on a shared store, of the store's own
+        skew = self.nature.skew
+        self.walls = [Wall(self.loop, micros(self.draw.uniform(-skew, skew))) for _ in range(MOST_HOMES)]
+        self.has_set_machines = False
         self.output = cast(OutputStore, NoOutput())
         self.away_until = 0.0
+        self.store_troubles: list[tuple[float, float]] = []  # when it answered nobody, or late
+        lease, grace = self.draw.choice([20, 30]), self.draw.choice([30, 40])
+        self.terms = Terms("", lease * SECOND, grace * SECOND)  # of a shared store
+        self.heirs = Heirs(self)
         self.cap, self.site_cap = 5, cast("int | None", None)  # on runs, and on targets of one site
+        self.caps: dict[str, int] = {}  # on targets: all, those of a host, a group or a job
         self.checked_until: Micros | None = None  # instants up to then must have been settled; None: as the store says
         self.is_closed = False  # people have gone home
         self.known_faults = self.nature.faults
@@ -67,13 +77,26 @@ class World:
         self._own = Context()  # what the world does belongs to no process
         path = folder / "rota.db"
         path.write_bytes(empty_store())
-        self.store = SqliteStore(path, clock=WorldClock(self.loop, self.wall.now), executor=Disk(self))
+        disk = Disk(self)
+        self.store = SqliteStore(path, clock=WorldClock(self.loop, self.wall.now), executor=disk)
+        self.signs = Signs(disk)
 
     # Time and record
 
     @property
     def time(self) -> float:
         return self.loop.time()
+
+    @property
+    def has_set_clocks(self) -> bool:
+        """Whether some clock was set, that of the store or of a machine."""
+        return bool(self.witness.clock_steps) or self.has_set_machines
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """Its faults, its jobs, and whether machines share its store."""
+        shared = {"shared"} if self.nature.shares_store else set()
+        return self.known_faults | {job.name for job in self.jobs} | shared
 
     def note(self, *words: object) -> None:
         self.trace.append((self.loop.time(), " ".join(map(str, words))))
@@ -89,10 +112,7 @@ class World:
 
     def start(self, kind: Literal["daemon", "command"], home: int) -> Process:
         owner = f"own_{len(self.processes):03}"
-        wall = self.wall
-        if self.nature.shares_store:
-            wall = Wall(self.loop, micros(self.draw.uniform(-0.05, 0.0)))  # what is left of asking the store
-        process = Process(self, owner, kind, home, wall)
+        process = Process(self, owner, kind, home, self.walls[home] if self.nature.shares_store else self.wall)
         self.processes.append(process)
         self.by_owner[owner] = process
         self.note("started", owner, kind)
@@ -117,22 +137,25 @@ class World:
 
     def ended(self, process: Process) -> None:
         """It has left in order: its lock is free."""
-        process.is_over = True
-        self.noticed_at[process.owner] = self.time
+        process.is_over = process.is_swept = True
         self.note("left", process.owner)
-        if process.was_disowned:
-            self._sign_on(process)
+
+    def gave_up(self, process: Process) -> None:
+        """It has left as it found that others had taken over its work."""
+        if process.is_over or process.is_dead:
+            return
+        process.is_dead = process.is_swept = True
+        self.note("gave up", process.owner)
+        if self.sql("SELECT 1 FROM owner WHERE id = ? AND ended_at IS NULL", process.owner):
+            self.violate(f"I6 {process.owner} has left, and nobody had given it up")
 
     def crash(self, process: Process, where: str) -> None:
         """SIGKILL."""
         if process.is_dead:
             return
-        process.is_dead = True
+        process.is_dead, process.died = True, self.time
         self.note("crashed", process.owner, "at", where)
-        self.noticed_at[process.owner] = self.time
         self.witness.troubles.append((self.time - 1, self.time + 130))
-        if process.was_disowned:
-            self._sign_on(process)
 
     def freeze(self, process: Process, seconds: float) -> None:
         if process.is_stopped:
@@ -140,44 +163,49 @@ class World:
         process.is_frozen = True
         self.note("froze", process.owner)
         self.witness.troubles.append((self.time - 1, self.time + seconds + 5))
+        process.frozen.append((self.time, self.time + seconds))
         self.later(seconds, self.thaw, process)
-
-    def disown(self, process: Process, seconds: float) -> None:
-        """It is frozen for so long that the others take it for dead; then it wakes."""
-        self.freeze(process, seconds + 8)
-        self.noticed_at[process.owner] = self.time + seconds
-        process.was_disowned = True
-        self.note("disowned", process.owner)
 
     def thaw(self, process: Process) -> None:
         if process.is_dead or not process.is_frozen:
             return
         process.is_frozen = False
         self.note("thawed", process.owner)
-        if process.was_disowned:
-            self.noticed_at.pop(process.owner, None)
-            self._sign_on(process)
+        began, _ = process.frozen[-1]
+        process.frozen[-1] = (began, self.time)
+        if self.nature.shares_store and self.time - began >= self.terms.lease / SECOND:
             process.connectors["ssh"].cut()
         self.loop.thaw(process)
 
-    def _sign_on(self, process: Process) -> None:
-        """As a heartbeat does: an owner that lives, or that others have not buried for good, is known to the store."""
-        self.sql("UPDATE owner SET ended_at = NULL WHERE id = ?", process.owner)
+    def cut_off(self, process: Process, seconds: float) -> None:
+        """It does not reach the store, the others do."""
+        process.cut_off_until = self.time + seconds
+        process.cut_off.append((self.time, process.cut_off_until))
+        self.witness.troubles.append((self.time - 1, process.cut_off_until + 5))
+        self.note("cut off", process.owner)
 
-    def is_noticed(self, owner: str) -> bool:
-        return self.noticed_at.get(owner, float("inf")) <= self.time
+    def send_away(self, seconds: float) -> None:
+        """Nobody reaches the store."""
+        self.away_until = self.time + seconds
+        self.store_troubles.append((self.time, self.away_until))
+        self.witness.troubles.append((self.time - 1, self.away_until + 5))
+        self.note("store away")
 
     def dead_of(self, process: Process, owners: Collection[str]) -> Collection[str]:
-        """Owners whose lock can be taken, which is known in their home; and those that all have given up."""
-        return [
-            owner
-            for owner in owners
-            if self.is_noticed(owner)
-            and (self.by_owner[owner].home == process.home or self.by_owner[owner].was_disowned)
-        ]
+        """Owners whose lock can be taken, which is known in their home only."""
+        found = [self.by_owner[owner] for owner in owners]
+        return [each.owner for each in found if each.home == process.home and each.is_gone]
 
-    def has_dead(self) -> bool:
-        return any(map(self.is_noticed, self.noticed_at))
+    def dead_in(self, home: int) -> Collection[str]:
+        """Owners whose lock files are in that home, and can be taken."""
+        return [each.owner for each in self.processes if each.home == home and each.is_gone and not each.is_swept]
+
+    def swept(self, home: int, owners: Collection[str]) -> None:
+        for owner in owners:
+            self.by_owner[owner].is_swept = True
+
+    def terms_of(self, home: int) -> Terms:
+        return self.terms._replace(node=f"node_{home}")
 
     async def passing(self, process: Process, where: str) -> None:
         """A place where the process may die, and where others come first."""
@@ -188,8 +216,11 @@ class World:
 
     # The store
 
-    def require_store(self) -> None:
-        if self.away_until > self.time:
+    async def reach_store(self, process: Process) -> None:
+        """Return when it answers. Raises Unavailable, at once or after the patience of a connection."""
+        if process.cut_off_until > self.time and self.nature.hangs:
+            await asyncio.sleep(min(SILENT_SECONDS, process.cut_off_until - self.time))
+        if max(self.away_until, process.cut_off_until) > self.time:
             raise Unavailable("the store is away")
 
     def write(self, fn: Callable[[Tx], None]) -> None:
@@ -203,8 +234,8 @@ class World:
         rows: list[tuple[Any, ...]] = self.store._writer.driver.execute(statement, values).fetchall()
         return rows
 
-    def committed(self) -> None:
-        """Some process has written."""
+    def committed(self, process: Process | None) -> None:
+        """Some process has written; None: the world itself."""
         driver = self.store._writer.driver
         for (what,) in driver.execute("SELECT what FROM world_seen").fetchall():
             self.violate(what)
@@ -214,21 +245,21 @@ class World:
             self.note("finished", run_id)
         for (run_id,) in driver.execute("SELECT id FROM run WHERE id > ?", (len(self.created),)):
             self.created[run_id] = self.time
+        self.heirs.look(process)
 
     # What the witness sees
 
     def holds(self, process: Process, token: str) -> bool:
-        """Whether this attempt is still the process's. Keepers and hosts take no orders from one whose work others
-        have taken over."""
-        if not process.was_disowned:
-            return True
+        """Whether this attempt is still the process's."""
         rows = self.sql(
-            "SELECT 1 FROM attempt JOIN run_target ON run_target.id = run_target_id WHERE attempt.id = ? AND owner = ?",
+            "SELECT run_target.id, fence FROM attempt JOIN run_target ON run_target.id = run_target_id"
+            " WHERE attempt.id = ? AND owner = ?",
             _attempt_of(token), process.owner,
         )  # fmt: skip
-        return bool(rows)
+        return any(process.worker.fence_of(target) == fence for target, fence in rows)
 
-    def witness_start(self, process: Process, token: str, label: Label) -> Life:
+    def witness_start(self, process: Process, token: str, label: Label, *, was_frozen: bool) -> Life:
+        """`was_frozen`: the order was on its way meanwhile, and nobody can tell how long that was."""
         self.note("start", token, label.job, label.host, label.step, "by", process.owner)
         if token in self.witness.lives:
             self.violate(f"I1 a second start order for {token}")
@@ -236,14 +267,17 @@ class World:
             "SELECT attempt.state, run_target.state FROM attempt JOIN run_target ON run_target.id = run_target_id"
             " WHERE attempt.id = ?", _attempt_of(token),
         )  # fmt: skip
-        if rows != [("running", "running")]:
-            self.violate(f"I6 {token} was started, and its intent is {rows}")
-        life = self.witness.lives[token] = Life(token, label, self.time)
+        life = self.witness.lives[token] = Life(token, process.owner, label, self.time)
+        if rows != [("running", "running")] or not self.holds(process, token):
+            life.is_late = was_frozen
+            life.forsake(self.time)
+            if not life.is_late:
+                self.violate(f"I6 {token} was started by {process}, and its intent is {rows}")
         return life
 
     def witness_repeat(self, process: Process, token: str) -> None:
         self.note("repeated", token, "by", process.owner)
-        if not process.was_disowned:
+        if not self.nature.shares_store:
             self.violate(f"I1 a second start order for {token}")
 
     def witness_adoption(self, owner: str) -> None:

@@ -23,6 +23,10 @@ from rota.storage.work import Report, Settled
 def nothing(*_: object, **__: object) -> None: ...
 
 
+def none_found(*_: object, **__: object) -> list[Any]:
+    return []
+
+
 # Planning
 
 
@@ -256,8 +260,9 @@ def all_are_dead(right: Callable[..., Any]) -> object:
 
 
 def order_again(right: Callable[..., Any]) -> object:
-    def fate(self: Any, token: str) -> Fate | None:
-        return Fate.NEVER_STARTED if right(self, token) is Fate.LIVE else right(self, token)
+    def fate(self: Any, token: str, *, owner: str) -> Fate | None:
+        known: Fate | None = right(self, token, owner=owner)
+        return Fate.NEVER_STARTED if known is Fate.LIVE else known
 
     return fate
 
@@ -285,6 +290,3 @@ def bury_first(right: Callable[..., Any]) -> object:
 
 def bury(tx: Tx, *, owner: str) -> None:
     rescue.end_owner(tx, owner)
-
-
-async def leave_alone(*_: object, **__: object) -> None: ...

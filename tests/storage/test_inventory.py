@@ -34,7 +34,7 @@ async def test_a_host_is_read_back_as_it_was_written(rota: Rota) -> None:
 async def test_a_version_of_an_earlier_release_is_read(rota: Rota) -> None:
     spec = '{"address":null,"connector":"local","os":null,"site":null,"tags":{"env":"prod"},"vars":{}}'
     await rota.sql("INSERT INTO host VALUES (1, '00000000000000aa', 'old', 1, 0, NULL)")
-    await rota.sql("INSERT INTO host_version VALUES (1, 1, ?, 0)", spec)
+    await rota.sql("INSERT INTO host_version (id, host_id, spec, created_at) VALUES (1, 1, ?, 0)", spec)
     known = await rota.ctx.store.read(inventory.load)
     assert known.hosts == (Host(name="old", connector="local", tags={"env": "prod"}),)
     row = known.get("old")

@@ -17,6 +17,7 @@ class ManualClock:
     def __init__(self, at: Micros = NOON) -> None:
         self._wall = at
         self._monotonic = 0.0
+        self._slept = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = 0
 
@@ -25,6 +26,9 @@ class ManualClock:
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def boottime(self) -> float:
+        return self._monotonic + self._slept
 
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         if wake is not None and wake.is_set():
@@ -56,5 +60,10 @@ class ManualClock:
                 woken.set_result(None)
 
     def set_wall(self, at: Micros) -> None:
-        """Let the wall clock jump, as NTP or a suspend does. Durations do not notice."""
+        """Let the wall clock jump, as NTP does. Durations do not notice."""
         self._wall = at
+
+    def suspend(self, seconds: float) -> None:
+        """Let the machine sleep: the wall clock and the time since boot go on, monotonic time stands still."""
+        self._wall += round(seconds * SECOND)
+        self._slept += seconds

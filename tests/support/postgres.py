@@ -119,50 +119,84 @@ _guards: list[subprocess.Popen[str]] = []  # kept so that nobody complains of a 
 
 def _guard(folder: Path) -> None:
     """Run a server until nobody uses it any more."""
-    binaries = _binaries()
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    with a_server() as server:
+        ready = folder / "postgres.dsn"
+        ready.write_text(server.dsn)
+        print("ready", flush=True)
+        with (folder / "postgres.users").open("w") as users:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            ready.unlink(missing_ok=True)
+
+
+class Server:
+    """A server of one's own, on a unix socket in `place`: it may be stopped, killed and started again."""
+
+    def __init__(self, place: Path) -> None:
+        self._place, self._data, self._binaries = place, place / "data", _binaries()
+        self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        self._process: subprocess.Popen[bytes] | None = None
+        self.dsn = make_conninfo(host=str(place), user=SUPERUSER, dbname="postgres")
+        self.url = f"postgresql://?{_query(self.dsn)}"
+        if self._user is not None:
+            shutil.chown(place, self._user)
+        subprocess.run(
+            [self._binaries / "initdb", "-D", self._data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C",
+             "-N"],
+            check=True, cwd="/", user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        settings = [word for option in OPTIONS for word in ("-c", option)]
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", "-D", self._data, "-k", self._place, "-h", "", *settings], cwd="/",
+            user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._await_ready()
+
+    def stop(self) -> None:
+        """At once (`pg_ctl stop -m immediate`): it recovers from its log at the next start, as after a crash."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+            self._process = None
+
+    def kill_a_backend(self) -> None:
+        """kill -9 of a process that serves Rota: the server ends all others, recovers, and goes on by itself."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            found = "SELECT pid FROM pg_stat_activity WHERE application_name = 'rota' LIMIT 1"
+            (pid,) = connection.execute(found).fetchone() or (None,)
+            assert pid is not None, "no connection of Rota's is there"
+            os.kill(pid, signal.SIGKILL)
+
+    def _await_ready(self) -> None:
+        """`pg_ctl start -w` would start it itself, out of our hands; `pg_ctl status` says nothing of readiness."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                lines = (self._data / "postmaster.pid").read_text().splitlines()
+            except FileNotFoundError:
+                lines = []
+            if len(lines) >= 8 and lines[7].strip() == "ready":
+                return
+            time.sleep(0.02)
+        who = self._user or "this user"
+        raise TimeoutError(f"PostgreSQL from {self._binaries} is not ready after 30 s (as {who})")
+
+
+@contextmanager
+def a_server() -> Iterator[Server]:
+    """A server of one's own that runs, and nothing of it afterwards."""
     place = Path(tempfile.mkdtemp(prefix="rota-pg-"))
     try:
-        if user is not None:
-            shutil.chown(place, user)
-        data = place / "data"
-        subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
-            check=True, cwd="/", user=user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        settings = [word for option in OPTIONS for word in ("-c", option)]
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", place, "-h", "", *settings], cwd="/", user=user,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        server = Server(place)
         try:
-            dsn = make_conninfo(host=str(place), user=SUPERUSER, dbname="postgres")
-            _await_ready(binaries, data, user)
-            ready = folder / "postgres.dsn"
-            ready.write_text(dsn)
-            print("ready", flush=True)
-            with (folder / "postgres.users").open("w") as users:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                ready.unlink(missing_ok=True)
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once: nothing here is worth a shutdown's checkpoint
-            server.wait()
+            server.stop()
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def _await_ready(binaries: Path, data: Path, user: str | None) -> None:
-    """`pg_ctl start -w` would start it itself, out of our hands; `pg_ctl status` says nothing of readiness."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            lines = (data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            lines = []
-        if len(lines) >= 8 and lines[7].strip() == "ready":
-            return
-        time.sleep(0.02)
-    raise TimeoutError(f"PostgreSQL from {binaries} is not ready after 30 s (as {user or 'this user'})")
 
 
 def _binaries() -> Path:

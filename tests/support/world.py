@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rota.domain.instant import SECOND
+from rota.domain.clocks import Kind as ClockKind
+from rota.domain.instant import SECOND, Micros
 from rota.domain.reasons import Reason
 from rota.domain.states import RunState
+from rota.engine.clock_watch import ClockWatch
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
 from rota.engine.evidence import Evidence
@@ -25,9 +27,11 @@ from rota.engine.planner import Planner
 from rota.engine.plans import Plans
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
+from rota.ports import Hints
 from rota.storage.jobs import JobRow
 from rota.storage.leases import Terms
 from rota.storage.output import OutputStore
+from rota.storage.postgres import PostgresStore
 from rota.storage.rescue import add_owner
 from rota.storage.sqlite import SqliteStore
 from rota.templating.renderer import Renderer
@@ -46,6 +50,7 @@ class Process:
     launcher: EngineLauncher
     events: RunEvents
     task: asyncio.Task[None]
+    watch: ClockWatch
 
     async def die(self) -> None:
         """End as by SIGKILL: nothing more is written."""
@@ -62,11 +67,20 @@ class World(StoreWorld):
     output: OutputStore = field(kw_only=True)
     renderer: Renderer = field(kw_only=True)
     connector: ScriptedConnector = field(kw_only=True)
+    hints: Hints | None = None
     dead: set[str] = field(default_factory=set)
     processes: list[Process] = field(default_factory=list)
+    told: list[tuple[ClockKind, str]] = field(default_factory=list)  # what watches have said of the clock
+    clock_ahead: Callable[[], Micros] | None = None  # of the store before the machine; None: it is the same clock
 
     async def start(
-        self, owner: str = "own_a", *, oversees: bool = True, plans: bool = True, terms: Terms | None = None
+        self,
+        owner: str = "own_a",
+        *,
+        oversees: bool = True,
+        plans: bool = True,
+        terms: Terms | None = None,
+        trusts_clock: bool = False,
     ) -> Process:
         """Start an engine. `oversees` False: a command's. `terms`: on a store that it shares with other machines."""
         store, clock, events = self.store, self.clock, RunEvents()
@@ -86,23 +100,30 @@ class World(StoreWorld):
         )  # fmt: skip
         rescuer = Rescuer(
             store=store, connectors=connectors, worker=worker, owner=owner, dead_of=self._dead_of,
-            has_dead=lambda: True, swept=lambda: None, node=node,
+            dead_here=lambda: self.dead, swept=lambda owners: None, node=node,
         )  # fmt: skip
+        watch = ClockWatch(
+            store=store, clock=clock, ahead=self.clock_ahead, trusts=trusts_clock,
+            tell=lambda change, said: self.told.append((change.kind, said)),
+        )  # fmt: skip
+        worker.holds_back = lambda: watch.doubt is not None
         overseeing = Overseeing(
             planner=planner, rescuer=rescuer, outbox=Outbox(store, clock, events),
             evidence=Evidence(
                 store=store, clock=clock, connectors=connectors, hosts=Hosts(store), events=events
             ),
             janitor=Janitor(store=store, output=self.output, clock=clock, retention_days=0),
+            watch=watch,
         )  # fmt: skip
         leases = None
         if terms is not None:
-            leases = Leases(store=store, clock=clock, worker=worker, owner=owner, terms=terms, looks_after=oversees)
+            leases = Leases(store=store, for_signs=store, clock=clock, worker=worker, owner=owner, terms=terms)
         engine = Engine(
             owner=owner, store=store, clock=clock, worker=worker, connectors=connectors, pump=pump,
             oversees=overseeing if oversees else None, leases=leases,
+            hints=self.hints,
         )  # fmt: skip
-        process = Process(owner, engine, worker, launcher, events, asyncio.create_task(engine.run()))
+        process = Process(owner, engine, worker, launcher, events, asyncio.create_task(engine.run()), watch)
         self.processes.append(process)
         await engine.ready.wait()
         await self.quiet()
@@ -171,12 +192,17 @@ class World(StoreWorld):
 
 
 @asynccontextmanager
-async def a_world(folder: Path) -> AsyncIterator[World]:
-    clock = ManualClock()
-    store = a_store(folder / "rota.db", clock)
+async def a_world(
+    folder: Path, shared: PostgresStore | None = None, clock: ManualClock | None = None
+) -> AsyncIterator[World]:
+    """A world on a new SQLite store, or on one that it shares with others, with that one's `clock`."""
+    clock = clock or ManualClock()
+    store = shared or a_store(folder / "rota.db", clock)
     world = World(
-        store, clock, output=OutputStore(folder / "output.db"), renderer=Renderer(), connector=ScriptedConnector(clock)
-    )
+        store,  # type: ignore[arg-type]  # most tests look into the file of the first kind
+        clock, output=OutputStore(folder / "output.db"), renderer=Renderer(), connector=ScriptedConnector(clock),
+        hints=None if shared is None else shared.hints,
+    )  # fmt: skip
     try:
         yield world
     finally:

@@ -45,3 +45,30 @@ async def test_why_names_the_limit_that_holds_a_run_up_and_no_other(rota: Rota) 
     assert [line for line in lines if "used up" in line] == [
         "the limit job:nightly is used up: 0 of 0 (rota limits list)"
     ]
+
+
+async def caps(rota: Rota) -> dict[str, int]:
+    return {item["key"]: item["cap"] for item in (await rota.api.get("/limits")).json["items"]}
+
+
+async def test_a_job_that_is_renamed_keeps_its_limit(rota: Rota) -> None:
+    await rota.a_job("nightly")
+    await set_limit(rota, "job:nightly", 3)
+    assert (await rota.api.request("PATCH", "/jobs/nightly", {"name": "daily"})).status == 200
+    found = await caps(rota)
+    assert (found.get("job:daily"), "job:nightly" in found) == (3, False)
+
+
+async def test_the_limit_that_a_job_brings_along_goes_before_one_that_was_set_for_its_new_name(rota: Rota) -> None:
+    await rota.a_job("nightly")
+    await set_limit(rota, "job:nightly", 3)
+    await set_limit(rota, "job:daily", 7)
+    assert (await rota.api.request("PATCH", "/jobs/nightly", {"name": "daily"})).status == 200
+    assert (await caps(rota))["job:daily"] == 3
+
+
+async def test_a_job_without_a_limit_takes_the_one_that_waits_for_its_new_name(rota: Rota) -> None:
+    await rota.a_job("nightly")
+    await set_limit(rota, "job:daily", 7)
+    assert (await rota.api.request("PATCH", "/jobs/nightly", {"name": "daily"})).status == 200
+    assert (await caps(rota))["job:daily"] == 7

@@ -49,7 +49,7 @@ class InProcess(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class AtOnce(Generic[P]):
-    """Done by Rota itself, now; cannot block."""
+    """Done by Rota itself, now; cannot block, and touches nothing, so that it may be done over after a crash."""
 
     instant: Callable[[P, StepContext], StepResult]
 

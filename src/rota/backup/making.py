@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rota.backup import archive
 from rota.backup.manifest import CONFIG, KNOWN_HOSTS, OUTPUT, PLAYBOOKS, STORE, Manifest
+from rota.backup.staging import staging_in
 from rota.domain.errors import Conflict, NotFound, RotaError, Unavailable
-from rota.domain.instant import DAY, Micros, from_micros
+from rota.domain.instant import Micros, from_micros
+from rota.failpoints import reach
 from rota.instance import Instance
 from rota.storage import backup as databases
 
@@ -68,14 +68,14 @@ class Backups:
     def _create(self, at: Micros, to: Path | None) -> Made:
         folder, path = self._place(at, to)
         try:
-            _sweep(folder, before=at - DAY)
-            self._require_room(folder)
-            with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder) as staging:
-                partial = Path(staging, "partial")
-                manifest = self._write(partial, Path(staging), at)
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # a rename would replace a file
-                partial.rename(path)
+            with staging_in(folder, _STAGING) as staging:
+                self._require_room(folder)
+                partial = staging / "partial"
+                manifest = self._write(partial, staging, at)
+                reach("backup.written")
+                _name(partial, path)
                 sync_folder(folder)
+                reach("backup.named")
         except FileExistsError as error:
             raise _in_the_way(path) from error
         except OSError as error:
@@ -122,6 +122,7 @@ class Backups:
             databases.snapshot(self._instance.output_store, sources[OUTPUT])
         sources[STORE] = store = staging / STORE
         databases.snapshot(self._instance.store, store)
+        reach("backup.copied")
         if faults := databases.faults_in(store):
             raise Unavailable(
                 f"no backup was made: the store is damaged: {'; '.join(faults)}",
@@ -187,12 +188,15 @@ def _in_the_way(path: Path) -> Conflict:
     return Conflict(f"{path} exists already", expected="a new file: a backup replaces none", hint="choose another --to")
 
 
-def _sweep(folder: Path, *, before: Micros) -> None:
-    """Take away what a process left that was killed while it made a backup."""
-    for left in folder.glob(f"{_STAGING}*"):
-        with suppress(FileNotFoundError):  # it was at work after all, and is done
-            if left.stat().st_mtime_ns // 1000 < before:
-                shutil.rmtree(left, ignore_errors=True)
+def _name(partial: Path, path: Path) -> None:
+    """Give a whole backup its name, at once, and take nobody else's. Raises FileExistsError."""
+    try:
+        path.hardlink_to(partial)  # unlike a rename it replaces no file
+    except FileExistsError:
+        raise
+    except OSError:  # some network disks have no links: there the name is taken first, for a moment, by an empty file
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        partial.rename(path)
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ from pathlib import Path
 from rota.backup import archive
 from rota.backup.making import sync_folder
 from rota.backup.manifest import CONFIG, OUTPUT, STORE, Manifest
+from rota.backup.staging import staging_in
 from rota.domain.errors import Conflict, Unavailable
+from rota.failpoints import reach
 from rota.instance import Instance
 from rota.ports import Clock
 from rota.storage import backup as databases
@@ -52,17 +53,17 @@ def restore(path: Path, instance: Instance, *, clock: Clock, principal: str) -> 
     try:
         _require_empty(home)
         home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restoring-", dir=home.parent))  # mode 0700
-        try:
+        with staging_in(home.parent, f".{home.name}.restoring-") as staging:
             manifest = _unpack(path, staging)
+            reach("restore.unpacked")
             open_runs = _wake(staging / STORE, manifest, clock, principal)
+            reach("restore.woken")
             for file in staging.rglob("*"):
                 _sync(file)
             sync_folder(staging)
             staging.rename(home)  # over an empty folder, if there is one
+            reach("restore.renamed")
             sync_folder(home.parent)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise Unavailable(
             f"nothing was restored to {home}: {error.strerror or error}",

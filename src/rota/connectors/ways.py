@@ -76,10 +76,11 @@ class Ssh:
         hosts: HostLookup,
         is_wanted: Callable[[], Awaitable[bool]],
         agent: str | None,
+        sought: Callable[[str, bool], None],
     ) -> None:
         """`hosts` finds the host that a jump names; `is_wanted` whether any host is reached by SSH. `agent`: the
-        socket of an ssh-agent."""
-        self.is_wanted = is_wanted
+        socket of an ssh-agent. `sought` is told of an attempt whether its host is looked for."""
+        self.is_wanted, self._sought = is_wanted, sought
         self._instance, self._settings, self._clock = instance, settings, clock
         self._instance_id, self._hosts, self._agent = instance_id, hosts, agent
 
@@ -125,6 +126,7 @@ class Ssh:
             lost_grace_seconds=settings.lost_grace_seconds,
             kill_grace_seconds=settings.kill_grace_seconds,
             noticed=lambda token, text: log.warning(text, attempt=token),
+            sought=self._sought,
         )
         return connector, SshReach(pool, dialer, clock)
 

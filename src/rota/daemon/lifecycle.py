@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
@@ -183,7 +184,10 @@ class _Signals:
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Take SIGINT, SIGTERM and SIGHUP (a closed terminal, unless nohup asked to ignore it) until the context ends."""
+    """Take SIGINT, SIGTERM and SIGHUP (a closed terminal, unless nohup asked to ignore it) until the context ends.
+
+    SIGUSR1 and SIGUSR2 mean nothing here, and would end us: they are told and ignored.
+    """
     received = _Signals()
     loop = asyncio.get_running_loop()
     wanted = [signal.SIGINT, signal.SIGTERM]
@@ -191,6 +195,11 @@ def _signals() -> Iterator[_Signals]:
         wanted.append(signal.SIGHUP)
     for number in wanted:
         loop.add_signal_handler(number, received.receive, number)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(
+            number, partial(log.warning, "ignored a signal that means nothing here", signal=number.name)
+        )
+    wanted += [signal.SIGUSR1, signal.SIGUSR2]
     try:
         yield received
     finally:

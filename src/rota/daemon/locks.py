@@ -145,19 +145,20 @@ def dead_owners(owners_dir: Path, ids: Iterable[str]) -> list[str]:
     return [owner_id for owner_id in ids if not is_held(_lock_of(owners_dir, owner_id))]
 
 
-def has_dead_owner(owners_dir: Path) -> bool:
-    """Whether an owner of this machine died without taking its file away: a look at the folder, no more."""
-    return any(not is_held(path) for path in owners_dir.glob(f"{OWNER_PREFIX}*.lock"))
+def dead_here(owners_dir: Path) -> list[str]:
+    """The owners of this machine that died without taking their files away: a look at the folder, no more."""
+    return [path.stem for path in owners_dir.glob(f"{OWNER_PREFIX}*.lock") if not is_held(path)]
 
 
-def sweep_owners(owners_dir: Path) -> int:
-    """Delete the files of dead owners and return how many there were. Only the engine's holder calls it."""
-    swept = 0
-    for path in owners_dir.glob(f"{OWNER_PREFIX}*.lock"):
-        if not is_held(path):
-            path.unlink(missing_ok=True)
-            swept += 1
-    return swept
+def was_here(owners_dir: Path, owner_id: str) -> bool:
+    """Whether an owner has worked in this home, as its file tells; of one that is settled nothing is known any more."""
+    return _lock_of(owners_dir, owner_id).exists()
+
+
+def sweep_owners(owners_dir: Path, settled: Iterable[str]) -> None:
+    """Delete the files of dead owners that hold nothing any more. Only the engine's holder calls it."""
+    for owner_id in settled:
+        _lock_of(owners_dir, owner_id).unlink(missing_ok=True)
 
 
 def _lock_of(owners_dir: Path, owner_id: str) -> Path:

@@ -11,11 +11,12 @@ import structlog
 
 from rota.daemon import sockets
 from rota.daemon.lifecycle import INTERNAL_ERROR, Compose, live
-from rota.daemon.locks import FileLock, OwnerLock, sweep_owners
+from rota.daemon.locks import FileLock, OwnerLock
 from rota.daemon.logs import logging_to
 from rota.domain.errors import RotaError, Unavailable
 from rota.instance import Instance
 from rota.settings import load
+from rota.storage.reserve import make_room_to_start
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.daemon")
 
@@ -35,7 +36,7 @@ def run(instance: Instance, *, ready: Callable[[], None] | None = None, compose:
         _take(instance),
         logging_to(instance.logs_dir / "daemon.log", level=settings.log.level, form=settings.log.format),
     ):
-        sweep_owners(instance.owners_dir)
+        make_room_to_start(instance.reserve)
         _, owner = OwnerLock.create(instance.owners_dir)
         listener = sockets.bind(instance.socket)
         try:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from rota.database.sides import Row, Side, TableOf, tables
+from rota.database.sides import AT_ONCE, Row, Side, TableOf, tables
 from rota.domain.errors import Conflict, Unavailable
 
 
@@ -18,8 +18,13 @@ class Copied:
     digest: str
 
 
-def copy(source: Side, target: Side, *, tell: Callable[[str, int], None]) -> Copied:
-    """Copy every table and the output; `tell` hears of each (name, rows). Ids stay, public and inner ones.
+def copy(
+    source: Side, target: Side, *, tell: Callable[[str, int], None], underway: Callable[[str, int], None] | None = None
+) -> Copied:
+    """Copy every table and the output, a few thousand rows in memory at a time. Ids stay, public and inner ones.
+
+    `tell` hears of each table (name, rows) when it is done; `underway` every few thousand rows of what is being done
+    ("run written", rows).
 
     Raises Conflict where work is going on in the source or the target holds anything; Unavailable where what is read
     back differs from what was written: then nothing was kept.
@@ -30,9 +35,9 @@ def copy(source: Side, target: Side, *, tell: Callable[[str, int], None]) -> Cop
     counts: dict[str, int] = {}
     digests = hashlib.sha256()
     for table in all_tables:
-        written = _Digest()
+        written = _Digest(f"{table.name} written", underway)
         target.write(table, written.over(source.rows(table)))
-        read = _Digest()
+        read = _Digest(f"{table.name} read back", underway)
         for _ in read.over(target.rows(table)):
             pass
         if (read.rows, read.digest) != (written.rows, written.digest):
@@ -68,16 +73,19 @@ def _require_empty(target: Side, all_tables: Iterable[TableOf]) -> None:
 
 
 class _Digest:
-    """Counts the rows that pass, and digests them."""
+    """Counts the rows that pass, and digests them; tells `underway` of it now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str, underway: Callable[[str, int], None] | None) -> None:
         self.rows = 0
         self._sum = hashlib.sha256()
+        self._doing, self._underway = doing, underway
 
     def over(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:
             self.rows += 1
             self._sum.update(repr(row).encode())
+            if self._underway is not None and self.rows % AT_ONCE == 0:
+                self._underway(self._doing, self.rows)
             yield row
 
     @property

@@ -89,7 +89,7 @@ class SqliteSide:
         columns, keys = (", ".join(map(_quoted, names)) for names in (table.columns, table.keys))
         cursor = self._driver.execute(f"SELECT {columns} FROM {self._named(table)} ORDER BY {keys}")  # noqa: S608  # ours
         while found := cursor.fetchmany(AT_ONCE):
-            yield from map(_plain, found)
+            yield from map(_without_nul, found)
 
     def write(self, table: TableOf, rows: Iterable[Row]) -> None:
         columns, marks = ", ".join(map(_quoted, table.columns)), ", ".join("?" for _ in table.columns)
@@ -131,8 +131,12 @@ class PostgresSide:
         statement = sql.SQL("SELECT {} FROM {} ORDER BY {}").format(columns, self._named(table), keys)
         with self._connection.cursor(name="copied") as cursor:
             cursor.itersize = AT_ONCE
-            for row in cursor.execute(statement):
-                yield _plain(row)
+            found = cursor.execute(statement)
+            if not table.truths:
+                yield from found
+                return
+            for row in found:
+                yield _with_numbers(row, table.truths)
 
     def write(self, table: TableOf, rows: Iterable[Row]) -> None:
         columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
@@ -180,16 +184,22 @@ def open_side(url: str, store: Path, output: Path, *, create: bool) -> Side:
     return PostgresSide(url, create=create)
 
 
-def _plain(row: Sequence[Any]) -> Row:
-    """A row as both sides tell it. PostgreSQL's texts hold no NUL: it is a mark there, and so it is everywhere."""
-    return tuple(
-        int(value)
-        if value is True or value is False
-        else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        if isinstance(value, str)
-        else value
-        for value in row
-    )
+def _without_nul(row: Row) -> Row:
+    """PostgreSQL's texts hold no NUL: it is a mark there, and so it is everywhere."""
+    for value in row:
+        if isinstance(value, str) and "\0" in value:
+            return tuple(
+                each.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(each, str) else each for each in row
+            )
+    return row
+
+
+def _with_numbers(row: Sequence[Any], truths: tuple[int, ...]) -> Row:
+    """PostgreSQL's truth values are a type of their own; here they are 0 and 1."""
+    values = list(row)
+    for place in truths:
+        values[place] = None if row[place] is None else int(row[place])
+    return tuple(values)
 
 
 def _with_truths(row: Row, truths: tuple[int, ...]) -> Sequence[Value | bool]:

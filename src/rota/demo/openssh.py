@@ -81,8 +81,12 @@ def name_service_wrapper(cache: Path | None = None) -> Path:
 
     Raises Unavailable.
     """
-    root = _fetched(_WRAPPER, cache or _user_cache())
-    return next(root.rglob("libnss_wrapper.so"))
+    return next(debian_package(_WRAPPER, cache).rglob("libnss_wrapper.so"))
+
+
+def debian_package(name: str, cache: Path | None = None) -> Path:
+    """Return the folder into which a Debian package was unpacked; fetched if need be. Raises Unavailable."""
+    return _fetched(name, cache or _user_cache())
 
 
 def _fetched(package: str, cache: Path) -> Path:
@@ -123,9 +127,9 @@ def _fetch(package: str, folder: Path, root: Path) -> None:
 
 
 def _needed(package: str, options: Sequence[str]) -> list[str]:
-    """The package and what it needs of OpenSSH and libraries that this machine has not."""
+    """The package, and what it needs of OpenSSH and libraries that this machine has not."""
     plan = _run("apt-get", *options, "--simulate", "--no-install-recommends", "install", package)
-    return [name for name in _INSTALLED.findall(plan) if name.startswith(("lib", "openssh-"))]
+    return [name for name in _INSTALLED.findall(plan) if name == package or name.startswith(("lib", "openssh-"))]
 
 
 def _own_lists(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from rota.domain.calendar_spec import CalendarUse, JobWindow, read_use
 from rota.domain.errors import FieldError
@@ -157,7 +158,7 @@ class JobSpec:
             target=None if raw["target"] is None else str(raw["target"]),
             variables=dict(raw["vars"]),  # type: ignore[call-overload]  # a mapping, by to_dict
             triggers=tuple(
-                NamedTrigger(name=str(t["name"]), rule=trigger_from_dict({k: v for k, v in t.items() if k != "name"}))
+                NamedTrigger(name=str(t["name"]), rule=_rule(canonical({k: v for k, v in t.items() if k != "name"})))
                 for t in triggers
             ),
             steps=tuple(step_from_dict(s) for s in steps),
@@ -183,6 +184,12 @@ class JobSpec:
     def but(self, **changes: object) -> JobSpec:
         """This spec with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # replace() itself refuses unknown names
+
+
+@lru_cache(maxsize=4096)
+def _rule(text: str) -> TriggerSpec:
+    """A stored rule. Equal ones are read once: herds share theirs, and it takes as long as all else of a version."""
+    return trigger_from_dict(json.loads(text))
 
 
 def _instant(text: object) -> Micros | None:

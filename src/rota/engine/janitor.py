@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator
 
 from rota.domain.errors import DiskFull, Unavailable
 from rota.domain.instant import DAY, Micros
+from rota.engine.leftovers import Leftovers
+from rota.failpoints import reach
 from rota.ports import Clock, Store
 from rota.storage import retention
 from rota.storage.output import Outputs
@@ -35,7 +37,8 @@ class Janitor:
         """
         now = self._clock.now()
         if self._round is None:
-            if not self._days or now < self._next:
+            is_early = self._next - DAY <= now < self._next  # earlier than that: the clock was set back meanwhile
+            if not self._days or is_early:
                 return 0
             self._round = self.slices(before=now - self._days * DAY)
         round_, self._round = self._round, None  # lost if a slice fails
@@ -70,15 +73,19 @@ class Janitor:
             for runs in _slices(found.runs):
                 ids = [run.id for run in runs]
                 await self._forget_output(ids)
+                reach("retention.output")
                 # A run with more targets than one write may delete is alone in its slice.
                 thinning = runs[0].targets > MOST_TARGETS
                 while thinning:
                     thinning = await self._store.write(lambda tx, ids=ids: retention.thin_out(tx, ids[0])) > 0  # type: ignore[misc]
                     yield 0
                 await self._store.write(lambda tx, ids=ids: retention.delete_runs(tx, ids))  # type: ignore[misc]
+                reach("retention.slice")
                 yield len(ids)
             yield 0
         async for _ in self._narrower_tables(before):
+            yield 0
+        async for _ in Leftovers(self._store, before=before).slices():
             yield 0
 
     async def _forget_output(self, run_ids: list[int]) -> None:

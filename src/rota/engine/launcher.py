@@ -10,7 +10,8 @@ from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.engine.events import RunEvents
 from rota.engine.plans import Plans
 from rota.engine.worker import Worker
-from rota.ports import RunRequest, Store, Tx
+from rota.failpoints import reach
+from rota.ports import Hint, RunRequest, Store, Tx
 from rota.storage.finishing import CancelOrder, cancel_run, cancel_runs_of
 from rota.storage.launching import Draft, Launch
 from rota.storage.planning import record_refusal
@@ -43,6 +44,7 @@ class EngineLauncher:
         made = await self._store.write(lambda tx: _launch(tx, request, self._owner, slots))
         if isinstance(made, Skipped):
             raise made
+        reach("launch.committed")
         run_id, work, cancels = made
         if self._made is not None:
             self._made.add(run_id)
@@ -100,4 +102,6 @@ def _launch(
     launch = Launch(tx, owner, slots)
     launch.add(Draft(request, None, None, waits_for_overlap=waits))
     (run_id,), work = launch.flush()
+    if launch.left_waiting:
+        tx.tell(Hint.WORK)
     return run_id, work, cancels

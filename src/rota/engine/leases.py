@@ -3,86 +3,126 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from rota.actions.registry import KINDS
 from rota.domain.errors import Conflict, Unavailable
 from rota.domain.instant import SECOND, Micros
 from rota.domain.reasons import Reason
+from rota.engine.takeover import Judged, take_and_settle
 from rota.engine.worker import Worker
 from rota.ports import Clock, Store
 from rota.storage.leases import Terms, renew, silent_owners, take_from
-from rota.storage.rescue import Rescued
+from rota.storage.rescue import held_by
 
 RENEWALS = 4  # in the time of one lease
 ENDING_SECONDS = 15.0  # what the ends of children may take: asked, then killed
+AGAIN_SECONDS = 1.0  # after a renewal that failed: the store may be back any moment, and much waits for it
 
 
 class Leases:
-    """`run` renews until cancelled. `looks_after`: this owner takes over from silent ones too."""
+    """`run` renews until cancelled; `look_after` takes over from others who do not.
+
+    While this owner has been silent for a lease its worker claims nothing and begins nothing: what it holds may be
+    another's. So a process that was stopped, or a machine that slept, is heard first and goes on then.
+    """
 
     def __init__(
-        self, *, store: Store, clock: Clock, worker: Worker, owner: str, terms: Terms, looks_after: bool
+        self,
+        *,
+        store: Store,
+        for_signs: Store,
+        clock: Clock,
+        worker: Worker,
+        owner: str,
+        terms: Terms,
+        tell: Callable[[Unavailable | None], object] = lambda _: None,
     ) -> None:
+        """`for_signs`: the store over a line where nothing else is written. `tell` hears when the store is away, and
+        (None) when it is back."""
+        self._for_signs, self._tell = for_signs, tell
         self._store, self._clock, self._worker = store, clock, worker
-        self._owner, self._terms, self._looks_after = owner, terms, looks_after
+        self._owner, self._terms = owner, terms
+        self._lease, given_up_after = terms.lease / SECOND, (terms.lease + terms.grace) / SECOND
+        self._let_go_after = given_up_after - min(ENDING_SECONDS, given_up_after / 4)
+        self._renewed = clock.boottime()  # it was made known a moment ago
         # (monotonic: since when the store's clock is trusted, when it was seen last; its own time then)
         self._trusted: tuple[float, float, Micros] | None = None
+        worker.is_silent = self.is_silent
+
+    def is_silent(self) -> bool:
+        """Whether the last sign of life was so long ago that others may carry on what this owner holds."""
+        return self._clock.boottime() - self._renewed >= self._lease
 
     async def run(self) -> None:
         """Raises Conflict when this owner was given up: what it held is another's, and its own children are ended."""
-        every = self._terms.lease / SECOND / RENEWALS
-        until_given_up = (self._terms.lease + self._terms.grace) / SECOND
-        renewed, has_let_go = self._clock.monotonic(), False
+        has_let_go = is_away = False
         while True:
-            began = self._clock.monotonic()
+            began = self._clock.boottime()
             try:
-                async with asyncio.timeout(until_given_up / 2):
-                    at = await self._store.write(lambda tx: renew(tx, self._owner))
-                    if at is not None and self._looks_after:
-                        await self._look_after(at)
-            except (Unavailable, TimeoutError):
-                if began - renewed > until_given_up - ENDING_SECONDS and not has_let_go:
+                async with asyncio.timeout(self._lease / 2):
+                    at = await self._for_signs.write(lambda tx: renew(tx, self._owner))
+            except (Unavailable, TimeoutError) as error:
+                if not is_away:
+                    is_away = True
+                    self._tell(error if isinstance(error, Unavailable) else Unavailable("the store does not answer"))
+                if began - self._renewed > self._let_go_after and not has_let_go:
                     has_let_go = True  # others may soon take what runs here for lost: it must not run on then
-                    self._worker.cancel_all(Reason.WORKER_LOST)
-            else:
-                if at is None:
-                    await self._give_up()
-                renewed, has_let_go = began, False
-            await self._clock.sleep(every)
+                    await self._worker.end_local(Reason.WORKER_LOST, seconds=0)
+                await self._clock.sleep(min(AGAIN_SECONDS, self._lease / RENEWALS))
+                continue
+            if is_away:
+                is_away = False
+                self._tell(None)
+            if at is None:
+                await self._give_up()
+            if began - self._renewed > self._lease / 2:  # what kept us from it may have kept all others too
+                self._trusted = None
+            self._renewed, has_let_go = began, False
+            await self._clock.sleep(self._lease / RENEWALS)
 
-    async def _look_after(self, at: Micros) -> None:
-        """Take over from the silent, but only after a lease in which the store's clock went as time does: set forward,
-        or seen for the first time, it makes all others look silent who are about to renew."""
+    async def look_after(self) -> None:
+        """Look for owners that are silent, until cancelled."""
+        while True:
+            with suppress(Unavailable):  # the store is away, or somebody who seemed dead is not: it is looked at again
+                await self._look()
+            await self._clock.sleep(self._lease / RENEWALS)
+
+    async def _look(self) -> None:
+        """Take over from the silent, but only after a lease in which the store's clock went as time does, and this
+        owner could renew: a clock that was set forward, a store that was away or somebody who held up every write make
+        all others look silent who are about to renew."""
+        at, silent = await self._store.read(lambda tx: (tx.at, silent_owners(tx, self._terms)))
         now = self._clock.monotonic()
         since, then, seen = self._trusted or (now, now, at)
-        stepped = abs((at - seen) / SECOND - (now - then)) > self._terms.lease / SECOND / RENEWALS
+        stepped = abs((at - seen) / SECOND - (now - then)) > self._lease / RENEWALS
         since = now if stepped else since
         self._trusted = (since, now, at)
-        if now - since >= self._terms.lease / SECOND:
-            for silent in await self._store.read(lambda tx: silent_owners(tx, self._terms)):
-                for one in await self._store.write(
-                    partial(take_from, silent=silent, owner=self._owner, terms=self._terms)
-                ):
-                    self._go_on(one)
+        if now - since >= self._lease and not self.is_silent():
+            for owner in silent:
+                await self._take_from(owner)
         self._worker.reporter.look()  # what waits may be what a silent one would have started
 
-    def _go_on(self, rescued: Rescued) -> None:
+    async def _take_from(self, silent: str) -> None:
         """What is done on hosts is followed there; what the silent one's machine did nobody here can tell."""
-        work = rescued.work
-        if not rescued.attempt_open:
-            self._worker.resume(work, follow=False, cancel=rescued.cancel)
-        elif work.connector == "local":
-            self._worker.lost(work, Reason.WORKER_LOST, cancel=rescued.cancel)
-        else:
-            self._worker.resume(work, follow=True, cancel=rescued.cancel)
+        judged = {}
+        for one in await self._store.read(partial(held_by, owner=silent)):
+            if one.attempt_open:
+                plan = await self._worker.plan_of(one.work)
+                is_on_host = one.work.connector != "local" and KINDS[plan.steps[one.work.cursor].action].touches_host
+                lost = None if is_on_host else Reason.WORKER_LOST
+                judged[one.work.attempt_id] = Judged(one.work.run_id, plan, lost, follow=is_on_host)
+        take = partial(take_from, silent=silent, owner=self._owner, terms=self._terms)
+        taken = await self._store.write(lambda tx: take_and_settle(tx, take, judged))
+        for rescued, follow in taken.going_on:
+            self._worker.resume(rescued.work, follow=follow, cancel=rescued.cancel)
+        self._worker.lost(taken.lost, taken.settled)
 
     async def _give_up(self) -> None:
         self._worker.close()
-        self._worker.cancel_all(Reason.WORKER_LOST)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ENDING_SECONDS):
-                await self._worker.until_idle()
+        await self._worker.end_local(Reason.WORKER_LOST, seconds=ENDING_SECONDS)
         raise Conflict(
             "this process gave no sign of life for too long, and others have taken over its work",
             hint="start it again: rota daemon",

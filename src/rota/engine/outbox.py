@@ -6,10 +6,12 @@ Today that is telling watchers of this process; cascades and notifications of la
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from rota.domain.errors import Unavailable
 from rota.engine.events import RunEvents
-from rota.ports import Clock, Store, Tx
+from rota.failpoints import reach
+from rota.ports import Clock, Hint, Store, Tx
 
 BATCH = 2_000
 LINGER_SECONDS = 0.25  # a herd's ends are delivered a few times a second, after its starts
@@ -23,6 +25,10 @@ class Outbox:
 
     def nudge(self) -> None:
         self._wake.set()
+
+    def delivered_elsewhere(self, run_ids: Iterable[int]) -> None:
+        """Another process has delivered the ends of these runs, and cannot tell those who watch them here."""
+        self._events.ended_all(run_ids)
 
     async def look(self) -> None:
         """See whether somebody else's ends wait: those of a command beside the daemon nudge nobody here."""
@@ -42,7 +48,8 @@ class Outbox:
 
     async def _deliver(self) -> None:
         while run_ids := await self._store.write(_take):
-            self._events.touched_all(run_ids)
+            reach("outbox.delivered")
+            self._events.ended_all(run_ids)
             if len(run_ids) < BATCH:
                 break
 
@@ -54,9 +61,12 @@ def _is_anything_open(tx: Tx) -> bool:
 
 def _take(tx: Tx) -> list[int]:
     rows = tx.driver.execute(
-        "UPDATE outbox SET delivered_at = ? WHERE id IN"
-        " (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ? /*pg: FOR UPDATE SKIP LOCKED */)"
+        "UPDATE outbox SET delivered_at = ? WHERE id IN /*pg instead: = ANY (ARRAY */"
+        " (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ? /*pg: FOR UPDATE SKIP LOCKED) */)"
         " RETURNING run_id",
         (tx.at, BATCH),
     ).fetchall()
-    return [run_id for (run_id,) in rows]
+    run_ids = [run_id for (run_id,) in rows]
+    if run_ids:
+        tx.tell(Hint.ENDED, run_ids)
+    return run_ids

@@ -84,8 +84,8 @@ class Planner:
             partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
         )
         self._has_continuous = self._has_continuous or planned.continuous
-        if planned.work:
-            reach("plan.committed")
+        if planned.handled:
+            reach("plan.flushed")
         for order in planned.cancels:
             self._worker.cancel(order.run_id, order.reason)
         if planned.work:

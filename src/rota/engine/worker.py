@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypeVar
@@ -35,12 +36,20 @@ from rota.engine.registered import registered_before, step_began_at
 from rota.engine.reporter import Reporter
 from rota.engine.verdict import SUCCEEDED, cancelled, follow_up, state_of
 from rota.ports import Clock, Connector, Store, Tx
-from rota.storage.work import Assignment, AttemptEnd, Report, Settled, token_of
+from rota.storage.finishing import move_on
+from rota.storage.leases import still_holds
+from rota.storage.rescue import mark_sought
+from rota.storage.work import Assignment, AttemptEnd, Report, Settled, attempt_of, token_of
 from rota.templating.renderer import Renderer
 
 T = TypeVar("T")
 # The run cap bounds what runs at once; this only bounds what one process takes on in memory.
 SLOTS = 20_000
+_HEARD_SECONDS = 0.05
+
+
+class _Taken(Exception):
+    """The target is another owner's."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,23 +77,27 @@ class Worker:
         events: RunEvents,
         only_runs: set[int] | None = None,
     ) -> None:
-        self._store, self._clock, self._plans, self._hosts = store, clock, plans, hosts
+        self._owner, self._store, self._clock, self._plans, self._hosts = owner, store, clock, plans, hosts
         self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
+        self._owner = owner
         self._held: dict[int, _Held] = {}
         self._ready_steps: dict[tuple[int, int], Callable[[StepContext], Prepared] | None] = {}
         self._instants: dict[int, StepResult | None] = {}  # by plan id
+        self._sought: dict[str, bool] = {}  # by token: whether its host is looked for, until that is written
         self._group: asyncio.TaskGroup | None = None
         self._closing = False
         self._nothing_held = asyncio.Event()
         self.runs_ended: Callable[[], None] = lambda: None  # called after each commit that may have ended some
         self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
+        # Whether this owner has given no sign of life for so long that its work may be another's (`engine/leases.py`).
+        self.is_silent: Callable[[], bool] = lambda: False
         self.reporter = Reporter(
             store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
         )
 
     def slots(self) -> int:
         """How many more targets may be claimed for this worker now."""
-        return 0 if self._closing or self.holds_back() else SLOTS - len(self._held)
+        return 0 if self._closing or self.holds_back() or self.is_silent() else SLOTS - len(self._held)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -111,10 +124,30 @@ class Worker:
         if cancel is not None:
             self._cancel(held, cancel)
 
-    def lost(self, work: Assignment, reason: Reason, *, cancel: Reason | None) -> None:
-        """A rescued target whose open attempt has no result and never will have. Cancelled, it is not tried again."""
-        held = self._held[work.target_id] = _Held(work, cancel)
-        self._spawn(self._record_loss(held, reason))
+    def lost(self, reports: Sequence[Report], settled: Settled) -> None:
+        """Targets taken over whose open attempts have no result and never will have: these verdicts were committed as
+        they were taken over. What follows from them is gone on with."""
+        move_on(reports, settled)
+        if reports:
+            self._settled(reports, settled)
+        for report in reports:
+            if report.then is not None:
+                self._begin(report.work)
+
+    def sought(self, token: str, *, is_sought: bool) -> None:
+        """The host of an attempt gives no answer and is looked for, or that is over. Its row says so."""
+        is_being_written = token in self._sought
+        self._sought[token] = is_sought
+        if not is_being_written:
+            self._spawn(self._mark_sought(token))
+
+    async def _mark_sought(self, token: str) -> None:
+        written: bool | None = None
+        while written is not (is_sought := self._sought[token]):
+            mark = partial(mark_sought, attempt_id=attempt_of(token), owner=self._owner, is_sought=is_sought)
+            await patiently(self._clock, lambda: self._store.write(mark))  # noqa: B023  # awaited here
+            written = is_sought
+        del self._sought[token]
 
     async def plan_of(self, work: Assignment) -> Plan:
         """The plan of a target that is held, as soon as the store can be read."""
@@ -137,6 +170,17 @@ class Worker:
             if held.cancel is None:
                 self._cancel(held, reason)
 
+    async def end_local(self, reason: Reason, *, seconds: float) -> None:
+        """End what this machine carries out, within `seconds`. What goes on on hosts is left alone: whoever takes this
+        owner's work over follows it there."""
+        for held in list(self._held.values()):
+            if held.work.connector == "local" and held.cancel is None:
+                self._cancel(held, reason)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(held.work.connector == "local" for held in self._held.values()):
+                    await self._clock.sleep(0.1)
+
     async def until_idle(self) -> None:
         """Return when nothing is held and every report is committed."""
         while not self.is_idle:
@@ -147,6 +191,11 @@ class Worker:
     def is_idle(self) -> bool:
         """Nothing is held and every report is committed."""
         return not self._held and self.reporter.is_idle
+
+    def fence_of(self, target_id: int) -> int | None:
+        """The fence under which a target is held here; None if it is not."""
+        held = self._held.get(target_id)
+        return None if held is None else held.work.fence
 
     @property
     def held_runs(self) -> set[int]:
@@ -194,6 +243,8 @@ class Worker:
                 follow = False
                 if not await self._after(held, plan, end):
                     return
+        except _Taken:
+            return
         finally:
             self._release(held)
 
@@ -241,6 +292,8 @@ class Worker:
             authorize(Principal(name="schedule"), Verb.RUN, f"run {work.run_public}")
             ready = self._ready(work)
             prepared = ready(context) if ready is not None else await prepare(step, context, self._renderer)
+            if not follow and self.is_silent():
+                await self._be_heard(held)
             if held.cancel is not None and not follow:
                 exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
             else:
@@ -257,6 +310,15 @@ class Worker:
                 registered=json.dumps(value) if step.register else None,
             )  # fmt: skip
         return self._attempt_end(work, step, result, exit_, started_at=started_at, finished_at=finished_at)
+
+    async def _be_heard(self, held: _Held) -> None:
+        """Wait until this owner has given a sign of life, or its end is asked for. Raises _Taken where that came too
+        late: a process that was stopped between an intent and its order must not start what others carry on."""
+        work = held.work
+        while self.is_silent() and held.cancel is None:
+            await self._clock.sleep(_HEARD_SECONDS)
+        if not await self._read(lambda tx: still_holds(tx, self._owner, work.target_id, work.fence)):
+            raise _Taken
 
     def _ready(self, work: Assignment) -> Callable[[StepContext], Prepared] | None:
         """How to prepare the step at the cursor without rendering, found once for all runs of a plan."""
@@ -371,16 +433,6 @@ class Worker:
         )  # fmt: skip
 
     # Ends
-
-    async def _record_loss(self, held: _Held, reason: Reason) -> None:
-        work = held.work
-        plan = await self.plan_of(work)
-        end = AttemptEnd(
-            state=AttemptState.UNKNOWN, reason=reason, message=EXPLANATIONS[reason], finished_at=self._clock.now()
-        )
-        if await self._after(held, plan, end):
-            await self._carry(held, follow=False)
-        self._release(held)
 
     def _cancel(self, held: _Held, reason: Reason) -> None:
         held.cancel = reason

@@ -6,6 +6,7 @@ Alive means that its lock is held: no process number is ever trusted. Blocking, 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import select
 import socket
@@ -15,10 +16,13 @@ from pathlib import Path
 
 from rota.domain.errors import Conflict, Unavailable
 from rota.keeper.process import entry
-from rota.keeper.process.protocol import EPOCH, JOURNAL, LOCK, LOG, SOCK, TOKEN
+from rota.keeper.process.failpoint import VARIABLES, reach
+from rota.keeper.process.journal import sync_folder
+from rota.keeper.process.protocol import BEGUN, EPOCH, LOCK, LOG, SOCK, TOKEN
+from rota.keeper.process.service import machine
 
 _READY_SECONDS = 15.0
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", TOKEN)  # a Rota inside an attempt of another stays findable
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", TOKEN, *VARIABLES)  # a Rota inside an attempt of another stays findable
 
 
 def spawn(directory: Path, idle_exit_seconds: float) -> None:
@@ -29,12 +33,12 @@ def spawn(directory: Path, idle_exit_seconds: float) -> None:
     """
     if sys.platform != "linux":
         raise Unavailable("the keeper needs Linux (epoll, pidfd, /proc)", hint="run the daemon on Linux")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (directory / JOURNAL).exists():
+    if directory.exists():
         raise Conflict(
             f"{directory} has had a keeper already", expected="a new directory", hint="adopt it, or name another"
         )
-    directory.chmod(0o700)
+    _make(directory)
+    reach("keeper.begun")
     arguments = [sys.executable, "-I", "-S", "-X", "utf8", entry.__file__, str(directory.absolute())]
     with (directory / LOG).open("ab") as log:
         process = subprocess.Popen(
@@ -52,6 +56,18 @@ def spawn(directory: Path, idle_exit_seconds: float) -> None:
     if said != b"ready\n":
         why = said.decode(errors="replace").strip() or f"it said nothing within {_READY_SECONDS:g} s"
         raise Unavailable(f"no keeper could be started in {directory}: {why}", hint=f"look into {directory / LOG}")
+    reach("keeper.ready")
+
+
+def _make(directory: Path) -> None:
+    """Make the folder, durably and with all its first contents at once: that it is there says that a keeper may have
+    been started, and that it is not there says, for ever, that none was."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = directory.with_name(f".{directory.name}")
+    draft.mkdir(mode=0o700)
+    (draft / BEGUN).write_text(json.dumps(machine()))
+    draft.rename(directory)
+    sync_folder(str(directory.parent))
 
 
 def is_alive(directory: Path) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,9 @@ from rota.keeper import records
 from rota.keeper.orders import Ended, OutputSlice, StartFailed
 from rota.keeper.process.journal import record_of
 from rota.keeper.process.proctree import TICKS, ProcessTable, token_of
-from rota.keeper.process.protocol import JOURNAL, OUTPUTS
+from rota.keeper.process.protocol import BEGUN, JOURNAL, OUTPUTS, SOCK
 from rota.keeper.process.ring import read_ring
-from rota.keeper.process.service import boot_id
+from rota.keeper.process.service import machine
 
 
 @dataclass(slots=True)
@@ -47,7 +46,7 @@ class Remains:
         self._story = story
         self.results: tuple[Ended, ...] = tuple(story.results.values())
         self.failures: tuple[StartFailed, ...] = tuple(story.failures.values())
-        self._is_complete = _is_same_machine(story.birth) and not story.damaged
+        self._is_complete = (_is_same_machine(story.birth) and not story.damaged) or _was_never_born(directory)
         self.running: dict[str, tuple[int, ...]] = self._look_for_processes()
 
     @classmethod
@@ -60,7 +59,8 @@ class Remains:
 
         An order that the journal does not mention was never started, provided that the journal can be trusted to be
         whole: it exists, has no bad line in its middle, and the machine has not been restarted since (a start is
-        written before it is made, but only a running kernel keeps what was written and not synced).
+        written before it is made, but only a running kernel keeps what was written and not synced). Where a keeper was
+        begun and came to no journal on the same boot, it never took an order.
         """
         story = self._story
         if id in story.results or id in story.acknowledged:
@@ -160,9 +160,20 @@ def _tell(story: _Story, record: dict[str, Any]) -> None:
 
 def _is_same_machine(birth: dict[str, Any] | None) -> bool:
     """The same boot and the same pid namespace, so process numbers mean the same."""
-    if birth is None:
+    return birth is not None and all(birth.get(name) == value for name, value in machine().items())
+
+
+def _was_never_born(directory: Path) -> bool:
+    """Its owner died between the folder and the process: the journal is the first thing that a keeper writes, before it
+    opens its door. One that had a door and has no journal has lost it."""
+    try:
+        begun = json.loads((directory / BEGUN).read_bytes())
+    except (FileNotFoundError, ValueError):
         return False
-    return bool(birth["boot"] == boot_id() and birth["pidns"] == os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
+    journal = directory / JOURNAL
+    if (directory / SOCK).exists():
+        return False
+    return _is_same_machine(begun) and not (journal.exists() and journal.stat().st_size)
 
 
 def _is_this_start(table: ProcessTable, start: dict[str, Any]) -> bool:

@@ -59,7 +59,7 @@ def _waiting(tx: Tx, room: int, only_runs: Collection[int] | None) -> list[_Wait
         rows = list(islice((row for row in everything if row[0] in only_runs), room))
     else:
         rows = []
-    free = free_runs(tx, {row[0] for row in rows})
+    free = free_runs(tx, {row[0] for row in rows}, state=RunState.WAITING)
     return [_Waiting._make(row) for row in rows if row[0] in free]
 
 

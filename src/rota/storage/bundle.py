@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rota.domain.errors import Unavailable
-from rota.ports import Clock, Store
+from rota.domain.instant import Micros
+from rota.ports import Clock, Hints, Store
+from rota.storage.executor import ThreadExecutor
 from rota.storage.output import Outputs, OutputStore
 from rota.storage.reserve import Reserve, ReservedStore
 from rota.storage.schema import prepare
@@ -22,7 +24,10 @@ class Bundle:
     """`clock` is the store's time, which everything that waits for something due goes by. `is_shared`: other machines
     may work on the same store.
 
-    `for_ends` is the store for how things end, which is written also when the disk is full (`storage.reserve`).
+    `for_ends` is the store for how things end, which is written also when the disk is full (`storage.reserve`). `hints`
+    is what other processes tell, where the store carries it. `clock_ahead`: how far the store's clock is ahead of this
+    machine's, where it is another one. `for_signs`: the shared store over a line of its own, where a sign of life waits
+    behind no other write.
     """
 
     store: Store
@@ -31,6 +36,9 @@ class Bundle:
     clock: Clock
     is_shared: bool
     close_store: Callable[[], None]
+    hints: Hints | None = None
+    clock_ahead: Callable[[], Micros] | None = None
+    for_signs: Store | None = None
 
     async def close(self) -> None:
         """Finish what was begun, then let go of everything."""
@@ -49,7 +57,7 @@ async def open_embedded(
     await opened.read(lambda tx: tx.driver.execute("SELECT 1 FROM instance").fetchone())  # which opens the WAL
     reserve.lengthen(Path(f"{store}-wal"))
     guarded = ReservedStore(opened, reserve, path=store)
-    outputs = OutputStore(output, may_grow=lambda: not reserve.is_spent())
+    outputs = OutputStore(output, may_grow=lambda: not reserve.was_spent())
     return Bundle(guarded, guarded.for_ends, outputs, clock, is_shared=False, close_store=opened.close)
 
 
@@ -88,7 +96,15 @@ async def open_shared(url: str, *, clock: Clock) -> Bundle:
     await asyncio.to_thread(postgres_schema.prepare, url, create=True, upgrade=False)
     time = DatabaseClock(clock)
     opened = PostgresStore(url, clock=time)
-    return Bundle(opened, opened, PostgresOutput(url, clock=time), time, is_shared=True, close_store=opened.close)
+    signs = PostgresStore(url, clock=time, executor=ThreadExecutor(readers=1, writers=1, group=1))
+    output = PostgresOutput(url, clock=time)
+
+    def close() -> None:
+        signs.close()
+        opened.close()
+
+    return Bundle(opened, opened, output, time, is_shared=True, close_store=close, hints=opened.hints,
+                  clock_ahead=lambda: time.ahead, for_signs=signs)  # fmt: skip
 
 
 def need_psycopg() -> None:

@@ -22,7 +22,9 @@ from rota.storage.windows import subject_of
 
 _CARDS = """
 SELECT due.trigger_id, due.generation, trigger.kind, timetable.rule, job.id, job.version_id, job_version.spec,
-       job_version.principal
+       job_version.principal, (
+           SELECT max(nominal) FROM run WHERE run.trigger_id = due.trigger_id AND run.nominal > due.high_water
+       )
 FROM due
 JOIN trigger ON trigger.id = due.trigger_id
 JOIN timetable ON timetable.id = trigger.timetable_id
@@ -52,7 +54,7 @@ def load_cards(tx: Tx, trigger_ids: Sequence[int]) -> dict[int, Card]:
 
 def _card(
     tx: Tx, targets: dict[str | None, TargetSetRow], generation: int, kind: str, rule: str, job_id: int,
-    version_id: int, spec_text: str, principal: str,
+    version_id: int, spec_text: str, principal: str, ran_until: Micros | None,
 ) -> Card:  # fmt: skip
     spec = JobSpec.from_dict(json.loads(spec_text))
     trigger = _trigger_of(rule)
@@ -89,6 +91,7 @@ def _card(
         spreading=spreading_of(spec.name, spec.spread_seconds, spec.jitter_seconds),
         subject=subject_of(job_id, spec, frozen.members),
         catch_up=spec.policies.catch_up,
+        ran_until=ran_until,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ overshoots within one batch (reference/engine.md §3.4). So it holds at every in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -96,6 +97,7 @@ class _Turn:
     tx: Tx
     only_runs: Collection[int] | None
     room: Room = field(init=False)
+    in_work: dict[int, int] = field(default_factory=dict)  # run id -> targets, of the runs met so far that have some
     gates: dict[int, _Gate] = field(default_factory=dict)
     work: list[Assignment] = field(default_factory=list)
     overdue: dict[int, int | None] = field(default_factory=dict)  # run id -> job id
@@ -113,7 +115,9 @@ class _Turn:
         after = 0
         while priority is not None:
             rows = driver.execute(_CLAIM.queued, (priority, after, self.room.full_sites, page)).fetchall()
-            yield from self._free(list(map(_Queued._make, rows)))
+            found = self._free(list(map(_Queued._make, rows)))
+            self._count_in_work({one.run_id for one in found} - self.gates.keys())
+            yield from found
             if len(rows) == page:
                 after, run_id = rows[-1][0], rows[-1][1]
                 if run_id in self.gates and self.gates[run_id].room <= 0:
@@ -128,6 +132,10 @@ class _Turn:
             return found
         free = free_jobs(self.tx, {one.job_id for one in found if one.job_id is not None})
         return [one for one in found if one.job_id is None or one.job_id in free]
+
+    def _count_in_work(self, run_ids: Collection[int]) -> None:
+        if run_ids:
+            self.in_work.update(self.tx.driver.execute(_CLAIM.in_work, (json.dumps(list(run_ids)),)).fetchall())
 
     def consider(self, queued: _Queued) -> None:
         """Take the target on, or note why not."""
@@ -149,6 +157,10 @@ class _Turn:
 
     def write(self, owner: str, settled: Settled) -> None:
         driver, at, work = self.tx.driver, self.tx.at, self.work
+        if work:
+            tried = dict(driver.execute(_CLAIM.last_numbers, (json.dumps([a.target_id for a in work]),)).fetchall())
+            for assignment in work:
+                assignment.number = tried.get(assignment.target_id, 0) + 1
         driver.executemany(_CLAIM.take, [(owner, at, a.target_id) for a in work])
         runs = {a.run_id: a.run_started_at + a.run_timeout for a in work}
         driver.executemany(_CLAIM.run_started, [(at, run_id) for run_id in runs])
@@ -174,8 +186,7 @@ class _Turn:
         if began is not None and began + queued.run_timeout <= at:
             self.overdue[queued.run_id] = queued.job_id
             return gate
-        (in_work,) = self.tx.driver.execute(_CLAIM.in_work, (queued.run_id,)).fetchone()
-        gate.room = min(queued.at_once - in_work, self.room.of_job(queued.job_id))
+        gate.room = min(queued.at_once - self.in_work.get(queued.run_id, 0), self.room.of_job(queued.job_id))
         if queued.on_offline is not None:
             rules = fanout.gate_of(self.tx, queued.run_id)
             gate.open_batch, gate.spacing, gate.lock_hosts = rules.open_batch, rules.spacing, rules.lock_hosts
@@ -189,12 +200,11 @@ class _Turn:
         return host_locks.take(self.tx, queued.host, run_id=queued.run_id, target_id=queued.target_id)
 
     def _assignment(self, queued: _Queued) -> Assignment:
-        (number,) = self.tx.driver.execute(_CLAIM.last_number, (queued.target_id, queued.cursor)).fetchone()
         return Assignment(
             target_id=queued.target_id, run_id=queued.run_id, run_public=queued.run_public, job_id=queued.job_id,
             title=queued.title, kind=queued.kind, plan_id=queued.plan_id, total=queued.total, host=queued.host,
             host_version_id=queued.host_version_id, connector=queued.connector, fence=queued.fence + 1,
-            cursor=queued.cursor, attempt_id=0, number=number + 1, due_at=queued.due_at,
+            cursor=queued.cursor, attempt_id=0, number=1, due_at=queued.due_at,
             run_started_at=queued.run_started_at or self.tx.at, run_timeout=queued.run_timeout,
             changed=None if queued.changed is None else bool(queued.changed),
             on_offline=None if queued.on_offline is None else OnOffline(queued.on_offline),

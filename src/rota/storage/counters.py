@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rota.ports import Tx
+from rota.ports import Hint, Tx
 
 Counted = Literal["inventory_version", "library_version"]
 
@@ -20,3 +20,4 @@ def bump(tx: Tx, name: Counted) -> None:
         " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(instance.value AS INTEGER) + 1 AS TEXT)",
         (name,),
     )
+    tx.tell(Hint.JOBS)

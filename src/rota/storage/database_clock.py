@@ -35,5 +35,8 @@ class DatabaseClock:
     def monotonic(self) -> float:
         return self._machine.monotonic()
 
+    def boottime(self) -> float:
+        return self._machine.boottime()
+
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
         return await self._machine.sleep(seconds, wake=wake)

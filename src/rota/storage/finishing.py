@@ -13,7 +13,7 @@ from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.run import BAD, RunEnd, roll_up
 from rota.domain.run import TargetEnd as Group
 from rota.domain.states import RunState, TargetState
-from rota.ports import Tx
+from rota.ports import Hint, Tx
 from rota.storage import fanout, host_locks, turns
 from rota.storage.launching import insert_attempts
 from rota.storage.parking import park
@@ -101,14 +101,17 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
     if row is None:
         return False
     state, job_id, _total = row
+    turns.forget(tx, [run_id])  # whatever it waited for: it ends
     if state == RunState.WAITING:
-        turns.forget(tx, run_id)
         never = RunState.SKIPPED if reason is Reason.OVERLAP_REPLACED else RunState.CANCELLED
         finish_runs(tx, [(run_id, job_id, RunEnd(never, reason, EXPLANATIONS[reason], 0))], held_slots=False)
         return None
     settled = Settled({}, set(), [])
     _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.CANCELLED, reason=reason), settled)
-    return None if settled.finished_runs else CancelOrder(run_id, reason)
+    if settled.finished_runs:
+        return None
+    tx.tell(Hint.CANCELS)
+    return CancelOrder(run_id, reason)
 
 
 def expire(tx: Tx, run_id: int, job_id: int | None, settled: Settled) -> None:
@@ -180,17 +183,15 @@ def move_on(reports: Sequence[Report], settled: Settled) -> None:
             report.work.attempt_id = attempt_id
 
 
-def _go_on(tx: Tx, reports: Sequence[Report], settled: Settled) -> None:
+def _go_on(tx: Tx, reports: list[Report], settled: Settled) -> None:
     """Write the next intent of each."""
-    intents = []
+    rows = []
     for report in reports:
         work, then = report.work, report.then
         assert then is not None
-        row = (then[0], work.changed, work.target_id, work.fence)
-        if tx.driver.execute(_START.move_cursor, row).rowcount:
-            intents.append((work.target_id, *then))
-        else:
-            settled.fenced.add(work.target_id)
+        rows.append((then[0], work.changed, work.target_id, work.fence))
+    ours = _still_ours(tx, _START.move_cursor, rows, reports, settled)
+    intents = [(report.work.target_id, *report.then) for report in ours if report.then is not None]
     if intents:
         first = insert_attempts(tx, intents)
         settled.next_attempts = {target_id: first + i for i, (target_id, *_) in enumerate(intents)}
@@ -198,16 +199,25 @@ def _go_on(tx: Tx, reports: Sequence[Report], settled: Settled) -> None:
 
 def _end_targets(tx: Tx, ending: list[Report], settled: Settled) -> list[Report]:
     """Write the ends of targets. Returns the reports that did; the others' targets are not theirs any more."""
+    return _still_ours(tx, _FINISH.target, [_target_row(tx, report) for report in ending], ending, settled)
+
+
+def _still_ours(
+    tx: Tx, statement: str, rows: Sequence[tuple[object, ...]], reports: list[Report], settled: Settled
+) -> list[Report]:
+    """Execute a fenced statement for the target of each report. Returns those that found theirs; the others' targets
+    are named in `settled`."""
     driver = tx.driver
-    rows = [_target_row(tx, report) for report in ending]
-    driver.execute("SAVEPOINT ends")
-    if driver.executemany(_FINISH.target, rows).rowcount != len(rows):
-        driver.execute("ROLLBACK TO ends")  # again, one by one, to see which
-        matched = [driver.execute(_FINISH.target, row).rowcount == 1 for row in rows]
-        settled.fenced.update(r.work.target_id for r, ours in zip(ending, matched, strict=True) if not ours)
-        ending = [report for report, ours in zip(ending, matched, strict=True) if ours]
-    driver.execute("RELEASE ends")
-    return ending
+    if len(rows) > 1:
+        driver.execute("SAVEPOINT fenced")
+        if driver.executemany(statement, rows).rowcount == len(rows):
+            driver.execute("RELEASE fenced")
+            return reports
+        driver.execute("ROLLBACK TO fenced")  # again, one by one, to see which
+        driver.execute("RELEASE fenced")
+    matched = [driver.execute(statement, row).rowcount == 1 for row in rows]
+    settled.fenced.update(r.work.target_id for r, ours in zip(reports, matched, strict=True) if not ours)
+    return [report for report, ours in zip(reports, matched, strict=True) if ours]
 
 
 def _attempt_row(report: Report) -> tuple[object, ...]:

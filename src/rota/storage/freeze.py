@@ -45,8 +45,12 @@ def library_version(tx: Tx) -> int:
 
 def plan_for(tx: Tx, spec: JobSpec) -> int:
     """The row id of the plan that the job makes with the library as it is now. Raises as `expand` does."""
-    plan = expand(tx, spec.steps, spec.variables)
-    return store_plan(tx, _timed(plan, spec.policies.step_timeout_seconds))
+    return store_plan(tx, plan_of(tx, spec))
+
+
+def plan_of(tx: Tx, spec: JobSpec) -> Plan:
+    """The plan that the job makes with the library as it is now, stored or not. Raises as `expand` does."""
+    return _timed(expand(tx, spec.steps, spec.variables), spec.policies.step_timeout_seconds)
 
 
 def expand(tx: Tx, steps: Sequence[Step], variables: Mapping[str, str]) -> Plan:

@@ -25,11 +25,9 @@ from rota.storage.references import unknown
 
 _HOSTS = """
 SELECT host.id, host.public_id, host.version_id, host.name, host.disabled, host_version.spec,
-       host_version.created_at, numbered.versions
+       host_version.created_at, host_version.number
 FROM host
 JOIN host_version ON host_version.id = host.version_id
-JOIN (SELECT host_id, COUNT(*) AS versions FROM host_version GROUP BY host_id) AS numbered
-  ON numbered.host_id = host.id
 WHERE host.deleted_at IS NULL
 ORDER BY host.name
 """
@@ -279,8 +277,8 @@ def _member(name: str, row: HostRow | None) -> Member:
 
 def _insert_versions(tx: Tx, rows: Iterable[HostRow]) -> None:
     tx.driver.executemany(
-        "INSERT INTO host_version (id, host_id, spec, created_at) VALUES (?, ?, ?, ?)",
-        [(row.version_id, row.id, _facts(row.host), row.changed_at) for row in rows],
+        "INSERT INTO host_version (id, host_id, spec, created_at, number) VALUES (?, ?, ?, ?, ?)",
+        [(row.version_id, row.id, _facts(row.host), row.changed_at, row.version) for row in rows],
     )
 
 

@@ -15,8 +15,8 @@ from rota.domain.errors import Conflict
 from rota.domain.ids import Kind
 from rota.domain.instant import Micros
 from rota.domain.job import JobSpec, canonical
-from rota.ports import Tx
-from rota.storage import tables
+from rota.ports import Hint, Tx
+from rota.storage import limits, tables
 from rota.storage.insert import insert_row
 from rota.storage.references import find_named, names_of, unknown
 from rota.storage.timing import change_triggers, start_triggers, stop_triggers
@@ -191,6 +191,7 @@ def insert_job(tx: Tx, spec: JobSpec, principal: str) -> JobRow:
     insert_row(tx, tables.job_version, (version_id, job_id, 1, text, spec_digest, principal, at))
     insert_row(tx, tables.job_state, (job_id, 0, None, None, None, None, None, None))
     start_triggers(tx, job_id, spec)
+    tx.tell(Hint.JOBS)
     return JobRow(*values, text, spec_digest, 0, None)
 
 
@@ -227,6 +228,9 @@ def save_version(tx: Tx, job: JobRow, spec: JobSpec, principal: str, *, why: str
         )
     )
     change_triggers(tx, job.id, job.spec, spec, why=why)
+    tx.tell(Hint.JOBS)
+    if spec.name != job.name:
+        limits.move_limit(tx, f"{limits.JOB}{job.name}", f"{limits.JOB}{spec.name}")
     return get_job_by_id(tx, job.id)
 
 
@@ -234,6 +238,7 @@ def delete_job(tx: Tx, job: JobRow, *, why: str) -> None:
     """The definition is gone and its name free; versions, runs and ledger stay until retention."""
     tx.execute(update(tables.job).where(tables.job.c.id == job.id).values(deleted_at=tx.at, enabled=False))
     stop_triggers(tx, job.id, job.spec, why=why)
+    tx.tell(Hint.JOBS)
 
 
 def count_runs(tx: Tx, job_id: int) -> int:

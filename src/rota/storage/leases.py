@@ -30,16 +30,23 @@ def renew(tx: Tx, owner: str) -> Micros | None:
 
 
 def silent_owners(tx: Tx, terms: Terms) -> list[str]:
-    """Owners of other homes whose lease is over."""
-    return [owner for (owner,) in tx.driver.execute(_LEASES.silent, (terms.node, tx.at - terms.lease))]
+    """Owners of other homes whose lease is over, and those of any home that were given up and hold something yet: one
+    that was stopped in the middle of a claim wrote it when it went on, before it had heard that it was given up."""
+    over = tx.at - terms.lease
+    return [owner for (owner,) in tx.driver.execute(_LEASES.silent, (terms.node, over, over))]
+
+
+def still_holds(tx: Tx, owner: str, target_id: int, fence: int) -> bool:
+    """Whether nobody has taken this target from `owner`, who was silent for a while."""
+    return tx.driver.execute(_LEASES.holder, (target_id, fence, owner)).fetchone() is not None
 
 
 def take_from(tx: Tx, silent: str, owner: str, terms: Terms) -> list[Rescued]:
     """Give `owner` what a silent owner held and may be carried on by now. Nothing, if it has said a word since."""
-    row = tx.driver.execute(_LEASES.last_word, (silent,)).fetchone()
-    if row is None or row[0] > tx.at - terms.lease:
+    seen_at, has_ended = tx.driver.execute(_LEASES.last_word, (silent,)).fetchone()
+    if seen_at > tx.at - terms.lease:
         return []
-    is_given_up = row[0] <= tx.at - terms.lease - terms.grace
+    is_given_up = has_ended or seen_at <= tx.at - terms.lease - terms.grace
     rescued = take_over(tx, silent, owner, remote_only=not is_given_up)
     if is_given_up:
         end_owner(tx, silent)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rota.domain.errors import RotaError
 from rota.domain.selector import parse
-from rota.ports import Tx
+from rota.ports import Hint, Tx
 from rota.storage import inventory
 from rota.storage.statements import Statements
 
@@ -123,10 +123,19 @@ def all_limits(tx: Tx) -> list[LimitRow]:
 def set_limit(tx: Tx, key: str, cap: int) -> None:
     """From the next claim on. What is at work beyond it goes on."""
     tx.driver.execute(_LIMITS.set, (key, cap))
+    tx.tell(Hint.WORK)
 
 
 def remove_limit(tx: Tx, key: str) -> None:
     tx.driver.execute(_LIMITS.remove, (key,))
+    tx.tell(Hint.WORK)
+
+
+def move_limit(tx: Tx, key: str, to: str) -> None:
+    """What is capped has another name now. One that was set under that name before it was anybody's gives way."""
+    if tx.driver.execute(_LIMITS.of, (key,)).fetchone() is not None:
+        tx.driver.execute(_LIMITS.remove, (to,))
+        tx.driver.execute(_LIMITS.move, (to, key))
 
 
 def at_work(tx: Tx, key: str) -> int:

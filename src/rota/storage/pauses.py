@@ -8,7 +8,7 @@ from sqlalchemy import Row, select, update
 
 from rota.domain.calendars import Pause, Scope
 from rota.domain.instant import Micros
-from rota.ports import Tx
+from rota.ports import Hint, Tx
 from rota.storage import tables
 from rota.storage.insert import insert_row
 
@@ -75,6 +75,7 @@ def end_pause(tx: Tx, public_id: str, *, by: str) -> None:
     pause = tables.pause
     statement = update(pause).where(pause.c.public_id == public_id, pause.c.ended_at.is_(None))
     tx.execute(statement.values(ended_at=tx.at, ended_by=by))
+    tx.tell(Hint.JOBS)
 
 
 def delete_ended_pauses(tx: Tx, *, before: Micros) -> int:

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rota.domain.calendars import NO_RULES, Rules, verdict_at
-from rota.domain.instant import Micros
+from rota.domain.instant import DAY, Micros
 from rota.domain.policy import CATCH_UP, CatchUp, Missed, most_at_once, on_overlap, refusal
 from rota.domain.reasons import Reason
 from rota.domain.reckoning import MAX_INSTANTS_AT_ONCE, Course, Pending, Refused, Start, reckon
 from rota.domain.spreading import Spreading
 from rota.domain.trigger.spec import ContinuousTrigger
 from rota.domain.trigger.timetable import Timetable
-from rota.ports import RunRequest, Tx
+from rota.domain.trigger.without import WithoutTimes
+from rota.ports import Hint, RunRequest, Tx
+from rota.storage.clock_changes import ran_ahead
 from rota.storage.counters import current
 from rota.storage.events import LOOK_AGAIN, Event, high_water_of, ready_at, refused_until
 from rota.storage.finishing import CancelOrder, cancel_runs_of
@@ -55,13 +57,14 @@ class Card:
     spreading: Spreading | None = None
     subject: Subject = NOBODY
     catch_up: CatchUp = CATCH_UP
+    ran_until: Micros | None = None  # up to here instants may have run already, while the clock was ahead
 
     # Whether the timetable alone says when it starts: no calendar or window of its own, no spread, no count, no haste.
     is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         apart = self.event or self.max_runs or self.spreading or self.subject.names_rules or self.request.patience
-        object.__setattr__(self, "is_plain", not apart)
+        object.__setattr__(self, "is_plain", not apart and self.ran_until is None)
 
     def is_current(self, generation: int, inventory: int, library: int) -> bool:
         return (
@@ -183,6 +186,8 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
             break  # the rest is still due
     _, outcome.work = launch.flush()
     outcome.left_waiting = launch.left_waiting
+    if launch.left_waiting:
+        tx.tell(Hint.WORK)
     for blocked in batch.blocked:
         instant, request = blocked.instant, blocked.card.request
         assert request.overlap is not None  # jobs always have one
@@ -212,8 +217,14 @@ def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
     rules = batch.book.rules_for(card.subject) if batch.book or card.subject.names_rules else NO_RULES
     if card.event is not None:
         return _settle_event(batch, card, card.event, due, rules)
-    course = Course(card.timetable, card.spreading, rules)
-    pending = Pending(due.nominal, due.fire_at, due.deferred_by)
+    pending, timetable = Pending(due.nominal, due.fire_at, due.deferred_by), card.timetable
+    if card.ran_until is not None:
+        timetable = _without_what_ran(batch.launch.tx, timetable, due, card.ran_until)
+    course = Course(timetable, card.spreading, rules)
+    if timetable is not card.timetable and timetable.prev(due.nominal + 1) != due.nominal:
+        ahead = course.after(due.nominal)  # this one ran
+        nominal, fire_at = (None, None) if ahead is None else (ahead.nominal, ahead.fire_at)
+        return _Advance(nominal, fire_at, due.nominal, None, due.trigger_id)
     reckoning = reckon(course, pending, now=batch.outcome.at, grace=card.grace, missed=card.missed,
                        catch_up=card.catch_up)  # fmt: skip
     for outcome in reckoning.outcomes:
@@ -224,6 +235,12 @@ def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
     following = (None, None, None) if reckoning.next is None else reckoning.next
     nominal, fire_at, deferred_by = following
     return _Advance(nominal, fire_at, reckoning.high_water, deferred_by, due.trigger_id)
+
+
+def _without_what_ran(tx: Tx, timetable: Timetable, due: _Due, until: Micros) -> Timetable:
+    """Instants that are due now, and in the next day, less those of which there is a run."""
+    ran = ran_ahead(tx, due.trigger_id, after=due.nominal - 1, until=min(until, tx.at + DAY))
+    return WithoutTimes(timetable, ran) if ran else timetable
 
 
 def _settle_event(batch: _Batch, card: Card, event: Event, due: _Due, rules: Rules) -> _Advance:

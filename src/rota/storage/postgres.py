@@ -20,9 +20,10 @@ from psycopg import errors
 
 from rota.domain.errors import Unavailable
 from rota.domain.instant import Micros
-from rota.ports import Clock, Tx
+from rota.ports import Clock, Hint, Tx
 from rota.storage.database_clock import DatabaseClock
 from rota.storage.executor import Executor, ThreadExecutor
+from rota.storage.listening import Hints, Told
 from rota.storage.postgres_dialect import PostgresDriver
 from rota.storage.postgres_ids import Ids
 from rota.storage.postgres_link import Link, Server, postgres_error
@@ -40,13 +41,14 @@ _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The id of the transaction is there to ask for its fate by, should the answer to the commit be lost.
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _NOW_AND_ID = f"{_NOW}, pg_current_xact_id()::text"
-_AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+# A row that is pointed at may go while it comes into use again (`storage.leftovers`): the second look finds which.
+_AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, errors.ForeignKeyViolation)
 
 
 class PostgresTx:
     """A transaction on one connection. Core statements and driver statements share it."""
 
-    __slots__ = ("_connection", "_ids", "at", "driver")
+    __slots__ = ("_connection", "_ids", "at", "driver", "told")
     is_exclusive = False
 
     def __init__(self, driver: PostgresDriver, connection: Callable[[], Connection], at: Micros, ids: Ids) -> None:
@@ -54,6 +56,7 @@ class PostgresTx:
         self._connection = connection
         self.at = at
         self._ids = ids
+        self.told = Told()
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
@@ -67,6 +70,9 @@ class PostgresTx:
         digits = os.urandom(8 * count).hex()
         return [digits[i : i + 16] for i in range(0, len(digits), 16)]
 
+    def tell(self, hint: Hint, ended: Sequence[int] = ()) -> None:
+        self.told.add(hint, ended)
+
 
 class PostgresStore:
     """See `ports.Store`. A `DatabaseClock` is set by the server's; any other clock, of tests, is the store's time."""
@@ -74,6 +80,7 @@ class PostgresStore:
     def __init__(self, url: str, *, clock: Clock, executor: Executor | None = None) -> None:
         """Connects when it is first asked something. Raises Unavailable if `url` names no database."""
         self.server = Server(url)
+        self.hints = Hints(self.server)
         self._clock = clock
         self._closing = threading.Event()
         self._writers = [Link(self.server) for _ in range(WRITERS)]
@@ -133,12 +140,13 @@ class PostgresStore:
 
     def _try(self, link: Link, fn: Callable[[Tx], T]) -> T:
         at, xid = link.begin(_BEGIN, _NOW_AND_ID)
+        tx = PostgresTx(link.driver, link.core, self._time(at), self._ids)
         try:
-            value = fn(PostgresTx(link.driver, link.core, self._time(at), self._ids))
+            value = fn(tx)
         except BaseException:
             link.rollback()
             raise
-        if not link.commit() and not self._was_committed(xid):
+        if not link.commit(self.hints.statement(tx.told)) and not self._was_committed(xid):
             raise Unavailable(f"the connection to {self.server.shown} was lost", hint="nothing of it was kept")
         return value
 

@@ -5,6 +5,7 @@ something else, the statement says so in a comment, which SQLite passes over:
 
     WHERE key IS /*pg: NOT DISTINCT FROM */ ?          the comment is code on PostgreSQL
     FROM json_each(?) /*pg instead: json_each_text(?) */    the comment stands there in place of the word before it
+    WHERE id = ? /*pg key*/                            many executions may become one: see `postgres_many`
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import RawCursor
+
+from rota.storage.postgres_many import for_many, key_of, lists_of
 
 _INSTEAD = re.compile(r"\S+\s*/\*pg instead: (.*?)\s*\*/", re.DOTALL)
 _ONLY = re.compile(r"/\*pg: (.*?)\s*\*/", re.DOTALL)
@@ -37,9 +40,10 @@ class Copied(NamedTuple):
     values: tuple[str | int, ...]
 
 
-_VALUE = r"(?:\?|\d+|'\w*')"
+_VALUE = r"(?:\?|\d+|FALSE|'\w*')"
 _INSERT = re.compile(rf"\s*INSERT INTO (\w+) \(([\w\s,]+)\)\s*VALUES \(({_VALUE}(?:,\s*{_VALUE})*)\)\s*")
-MANY = 16  # rows, from which COPY is the quicker way
+MANY = 8  # rows, from which one statement for all is the quicker way
+_MANY_FORMS: dict[str, str] = {}  # of the statements that were asked for, which are few
 
 
 @lru_cache(maxsize=256)
@@ -62,23 +66,29 @@ class PostgresDriver:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
 
-    def execute(self, statement: str, parameters: Sequence[object] = ()) -> RawCursor[Any]:
+    def execute(
+        self, statement: str, parameters: Sequence[object] = (), *, prepare: bool | None = None
+    ) -> RawCursor[Any]:
         cursor = RawCursor(self.connection)
         try:
             # No parameters is not the same as none given: without any, a text may hold several statements.
-            cursor.execute(translated(statement), parameters or None)
+            cursor.execute(translated(statement), parameters or None, prepare=prepare)
         except psycopg.DataError as error:
             if not _is_about_nul(error):
                 raise
-            cursor.execute(translated(statement), _without_nul(parameters))
+            cursor.execute(translated(statement), _without_nul(parameters), prepare=prepare)
         return cursor
 
     def executemany(self, statement: str, rows: Iterable[Sequence[object]]) -> _Many:
         rows = list(rows)
-        if not rows:
-            return _Many(0)
-        if len(rows) >= MANY and (way := copied(statement)) is not None:
-            return self._copy(way, rows)
+        if len(rows) >= MANY:
+            if (way := copied(statement)) is not None:
+                return self._copy(way, rows)
+            if (key := key_of(statement)) is not None and len({row[key] for row in rows}) == len(rows):
+                # Planned each time: how many rows there are, here and in the table, is what the plan depends on.
+                return _Many(self.execute(self._for_many(statement), lists_of(rows), prepare=False).rowcount)
+        if len(rows) < 2:
+            return _Many(sum(self.execute(statement, row).rowcount for row in rows))  # one trip less than a pipeline
         cursor = RawCursor(self.connection)
         try:
             cursor.executemany(translated(statement), rows)
@@ -87,6 +97,11 @@ class PostgresDriver:
                 raise
             cursor.executemany(translated(statement), [_without_nul(row) for row in rows])
         return _Many(cursor.rowcount)
+
+    def _for_many(self, statement: str) -> str:
+        if (known := _MANY_FORMS.get(statement)) is None:
+            known = _MANY_FORMS[statement] = for_many(translated(statement), self.connection)
+        return known
 
     def _copy(self, way: Copied, rows: Sequence[Sequence[object]]) -> _Many:
         """One statement for all rows: the server spends a third of the time on them."""

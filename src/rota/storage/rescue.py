@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rota.domain.fanout import OnOffline
 from rota.domain.reasons import Reason
 from rota.ports import Tx
+from rota.storage.row_locks import hold_targets
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment
 
@@ -45,34 +46,58 @@ def end_owner(tx: Tx, owner: str) -> None:
     tx.driver.execute(_RESCUE.owner_ended, (tx.at, owner))
 
 
-def take_over(tx: Tx, dead: str, owner: str, *, remote_only: bool = False) -> list[Rescued]:
-    """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke.
-
-    `remote_only`: what its own machine carries out stays with it.
-    """
-    rescued = []
+def held_by(tx: Tx, owner: str) -> list[Rescued]:
+    """Everything `owner` has in work, by id; nothing is changed. `work.fence` is the one it has now."""
+    found = []
     for (target_id, run_id, host, version_id, connector, fence, cursor, public_id, job_id, title, kind, plan_id, total,
          _at_once, run_timeout, due_at, started_at, cancel, attempt_id, last_number, changed,
          on_offline) in tx.driver.execute(
-        _RESCUE.held, (dead,)
+        _RESCUE.held, (owner,)
     ).fetchall():  # fmt: skip
-        if remote_only and connector == "local":
-            continue
-        if not tx.driver.execute(_RESCUE.take_over, (owner, target_id, fence)).rowcount:
-            continue
         number = last_number
         if attempt_id is None:  # it stands between two attempts
             number = tx.driver.execute(_CLAIM.last_number, (target_id, cursor)).fetchone()[0] + 1
         work = Assignment(
             target_id=target_id, run_id=run_id, run_public=public_id, job_id=job_id, title=title, kind=kind,
-            plan_id=plan_id, total=total, host=host, host_version_id=version_id, connector=connector, fence=fence + 1,
+            plan_id=plan_id, total=total, host=host, host_version_id=version_id, connector=connector, fence=fence,
             cursor=cursor, attempt_id=attempt_id or 0, number=number, due_at=due_at,
             run_started_at=started_at or tx.at, run_timeout=run_timeout,
             changed=None if changed is None else bool(changed),
             on_offline=None if on_offline is None else OnOffline(on_offline),
         )  # fmt: skip
-        rescued.append(Rescued(work, attempt_id is not None, Reason(cancel) if cancel else None))
-    return rescued
+        found.append(Rescued(work, attempt_id is not None, Reason(cancel) if cancel else None))
+    return found
+
+
+def fence_off(tx: Tx, dead: str) -> list[Rescued]:
+    """Whatever `dead` may still say, should it only seem so, changes nothing from now on. Returns all that it holds."""
+    tx.driver.execute(_RESCUE.fence_off, (dead,))
+    return held_by(tx, dead)
+
+
+def take_over(tx: Tx, dead: str, owner: str, *, remote_only: bool = False) -> list[Rescued]:
+    """Give `owner` everything `dead` held. The fence grows, so the dead one could change nothing even if it woke.
+
+    `remote_only`: what its own machine carries out stays with it.
+    """
+    taken = []
+    hold_targets(tx, dead)  # before they are read: one that only seems dead may be moving them on at this moment
+    for rescued in held_by(tx, dead):
+        work = rescued.work
+        if remote_only and work.connector == "local":
+            continue
+        if tx.driver.execute(_RESCUE.take_over, (owner, work.target_id, work.fence)).rowcount:
+            work.fence += 1
+            taken.append(rescued)
+    return taken
+
+
+def mark_sought(tx: Tx, attempt_id: int, owner: str, *, is_sought: bool) -> None:
+    """Mark the target of an attempt as lost since now, while its host is looked for; or take that back."""
+    if is_sought:
+        tx.driver.execute(_RESCUE.sought, (tx.at, attempt_id, owner))
+    else:
+        tx.driver.execute(_RESCUE.found, (attempt_id, owner))
 
 
 def cancels_for(tx: Tx, owner: str) -> list[tuple[int, Reason]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 RESERVE_BYTES = 4 * 1024 * 1024  # of each; thousands of verdicts, as the WAL is kept short meanwhile
 LOW_BYTES = 1024 * 1024  # with less than this free nothing new is begun
+_LOOK_EVERY_SECONDS = 0.05  # at the disk; with each commit it was a fiftieth of what a start costs
 _WAL_PAGES, _WAL_PAGES_IN_NEED = 16_384, 64  # when the WAL is copied into the store and begun anew
 _PLENTY = 1 << 62
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -49,6 +51,7 @@ class Reserve:
 
     def __init__(self, path: Path, *, clock: Clock, keeps: bool, tell: Callable[[Micros | None], None]) -> None:
         self._path, self._clock, self._keeps, self._tell = path, clock, keeps, tell
+        self._look_at = -math.inf  # by the monotonic clock
         self.full_since: Micros | None = None
         self.over: Outage | None = None  # one that has ended and is not written down yet
         if keeps and not self._make():
@@ -66,6 +69,14 @@ class Reserve:
         self.over, self.full_since = Outage(self.full_since, self._clock.now()), None
         self._tell(None)
         return False
+
+    def was_spent(self) -> bool:
+        """`is_spent`, as it was a moment ago: for those who ask at every turn."""
+        now = self._clock.monotonic()
+        if self.full_since is None and now < self._look_at:
+            return False
+        self._look_at = now + _LOOK_EVERY_SECONDS
+        return self.is_spent()
 
     def give_up(self) -> bool:
         """The disk is full. True if this made room: what met it may be tried again."""
@@ -95,11 +106,7 @@ class Reserve:
         return self._free() >= (RESERVE_BYTES if self._path.is_file() else 2 * RESERVE_BYTES)
 
     def _free(self) -> int:
-        """Bytes that this account may still take. What a file system keeps for root is root's to take."""
-        disk = os.statvfs(self._path.parent)
-        if not disk.f_blocks:  # some network file systems do not tell
-            return _PLENTY
-        return (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) * disk.f_frsize
+        return _free_beside(self._path)
 
     def _make(self) -> bool:
         """False where there is no room for it. What else keeps it from being made (a folder of that name, a file system
@@ -118,6 +125,20 @@ class Reserve:
         return True
 
 
+def make_room_to_start(reserve: Path) -> None:
+    """A daemon's locks and its keeper's first files need some room too: on a full disk the reserve is for them."""
+    if _free_beside(reserve) < LOW_BYTES and reserve.is_file():
+        reserve.unlink(missing_ok=True)
+
+
+def _free_beside(path: Path) -> int:
+    """Bytes that this account may still take. What a file system keeps for root is root's to take."""
+    disk = os.statvfs(path.parent)
+    if not disk.f_blocks:  # some network file systems do not tell
+        return _PLENTY
+    return (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) * disk.f_frsize
+
+
 class ReservedStore:
     """A `ports.Store` on SQLite over another one, of which nothing new is written while the reserve is spent.
 
@@ -133,7 +154,7 @@ class ReservedStore:
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         reserve = self._reserve
-        if reserve.is_spent():  # a look at the disk, some microseconds for each commit
+        if reserve.was_spent():
             raise DiskFull(
                 "the disk is full: nothing new is begun or saved", hint="free some space: it goes on by itself"
             )

@@ -68,7 +68,7 @@ def delete_runs(tx: Tx, run_ids: list[int]) -> None:
     """Delete runs that may go, with what hangs on them. Their targets together are bounded by the caller."""
     driver, rows = tx.driver, [(run_id,) for run_id in run_ids]
     driver.executemany("DELETE FROM attempt WHERE run_target_id IN (SELECT id FROM run_target WHERE run_id = ?)", rows)
-    for table in ("run_target", "run_fanout"):
+    for table in ("run_target", "run_fanout", "run_turn"):
         driver.executemany(f"DELETE FROM {table} WHERE run_id = ?", rows)  # noqa: S608  # names of our own
     driver.executemany("DELETE FROM run WHERE id = ?", rows)
 

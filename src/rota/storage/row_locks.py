@@ -13,6 +13,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from rota.domain.states import RunState
 from rota.ports import Tx
 from rota.storage.statements import Statements
 
@@ -41,14 +42,15 @@ def hold_ends(tx: Tx, run_ids: Collection[int]) -> None:
     tx.driver.execute(_LOCKS.runs, (ids,))
 
 
-def free_runs(tx: Tx, run_ids: Collection[int]) -> set[int]:
-    """Hold those of these runs that nobody else holds, nor their jobs' states. On an exclusive store that is all."""
+def free_runs(tx: Tx, run_ids: Collection[int], *, state: RunState | None = None) -> set[int]:
+    """Hold those of these runs that nobody else holds, nor their jobs' states, and that are still in `state`: they
+    were found before they were held. On an exclusive store that is all."""
     if tx.is_exclusive or not run_ids:
         return set(run_ids)
     rows = tx.driver.execute(_LOCKS.free_runs, (_ids(run_ids),)).fetchall()
-    jobs = {job_id for _, job_id in rows if job_id is not None}
-    free = free_jobs(tx, jobs)
-    return {run_id for run_id, job_id in rows if job_id is None or job_id in free}
+    held = {run_id: job_id for run_id, job_id, now in rows if state is None or now == state}
+    free = free_jobs(tx, {job_id for job_id in held.values() if job_id is not None})
+    return {run_id for run_id, job_id in held.items() if job_id is None or job_id in free}
 
 
 def free_jobs(tx: Tx, job_ids: Collection[int]) -> set[int]:
@@ -56,6 +58,12 @@ def free_jobs(tx: Tx, job_ids: Collection[int]) -> set[int]:
     if tx.is_exclusive or not job_ids:
         return set(job_ids)
     return {job_id for (job_id,) in tx.driver.execute(_LOCKS.free_jobs, (_ids(job_ids),)).fetchall()}
+
+
+def hold_targets(tx: Tx, owner: str) -> None:
+    """Hold what an owner has in work: it may be writing at this moment, and goes on, or ends, in the next."""
+    if not tx.is_exclusive:
+        tx.driver.execute(_LOCKS.targets_of, (owner,))
 
 
 def hold_triggers(tx: Tx, job_id: int) -> None:

@@ -129,6 +129,7 @@ trigger = Table(
     UniqueConstraint("job_id", "name"),
 )
 
+Index("ix_trigger_timetable", trigger.c.timetable_id)
 # Triggers that are due when something happens rather than by a timetable: found at a daemon's start and when runs end.
 Index("ix_trigger_event", trigger.c.id, **_where("kind = 'continuous' OR kind = 'on_start'"))
 
@@ -408,6 +409,7 @@ host_version = Table(
     Column("host_id", Id, nullable=False),
     Column("spec", Text, nullable=False),  # JSON: the facts of domain.inventory.Host
     Column("created_at", Micros, nullable=False),
+    Column("number", Integer, nullable=False, server_default="1"),  # of this host's versions, from 1
 )
 
 host_group = Table(

@@ -1,8 +1,8 @@
 """A job's triggers and when each is due next, as saving the job leaves them.
 
 A trigger keeps its id for as long as (job, trigger name) lives, also while an edit has taken it away. Its
-`high_water` never moves back: that stops a clock set back from firing anything twice. Triggers without a timetable
-(continuous, on_start) are due when something happens: see `events`.
+`high_water` is moved back by no edit: that stops a clock set back from firing anything twice (see `clock_changes` for
+one that was far ahead). Triggers without a timetable (continuous, on_start) are due when something happens: `events`.
 """
 
 from __future__ import annotations

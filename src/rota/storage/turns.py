@@ -64,9 +64,9 @@ def pace(tx: Tx, job_id: int, *, not_before: Micros) -> None:
     tx.driver.execute(_TURN.pace, (not_before, job_id, not_before))
 
 
-def forget(tx: Tx, run_id: int) -> None:
-    """The run has ended."""
-    tx.driver.execute(_TURN.forget, (run_id,))
+def forget(tx: Tx, run_ids: Iterable[int]) -> None:
+    """These runs have ended. Whoever ends runs says so, but only where some run has a row: most stores have none."""
+    tx.driver.executemany(_TURN.forget, [(run_id,) for run_id in run_ids])
 
 
 def turn_of(tx: Tx, run_id: int) -> TurnRow | None:
@@ -97,7 +97,7 @@ def expire(tx: Tx, only_runs: Collection[int] | None) -> list[Expired]:
     for run_id, reason, is_there in rows:
         if is_there and run_id not in free:
             continue  # somebody else is at it: it is looked at again in a moment
-        forget(tx, run_id)
+        forget(tx, [run_id])
         now = tx.driver.execute(_TURN.run_now, (run_id,)).fetchone()
         if now is None or now[1] not in {RunState.WAITING, RunState.QUEUED}:
             continue

@@ -29,7 +29,7 @@ from rota.domain.instant import Micros
 from rota.domain.job import JobSpec, canonical
 from rota.domain.selector import Term, parse
 from rota.domain.windows.spans import gathered
-from rota.ports import Member, Tx
+from rota.ports import Hint, Member, Tx
 from rota.storage import inventory, tables
 from rota.storage.insert import insert_row
 from rota.storage.pauses import pauses_since
@@ -202,6 +202,7 @@ def delete_calendar(tx: Tx, row: CalendarRow) -> None:
 def judge_again(tx: Tx) -> None:
     """Have the planner look at every start that a calendar has put off: the calendar is not what it was."""
     tx.driver.execute("UPDATE due SET fire_at = ? WHERE deferred_by IS NOT NULL AND fire_at > ?", (tx.at, tx.at))
+    tx.tell(Hint.JOBS)
 
 
 def _hosts_of(tx: Tx, groups: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -99,6 +99,11 @@ def token_of(attempt_id: int) -> str:
     return f"att-{attempt_id}"
 
 
+def attempt_of(token: str) -> int:
+    """The id of the attempt that a token of ours names."""
+    return int(token.removeprefix("att-"))
+
+
 @dataclass(slots=True)
 class Settled:
     """What a batch of reports did. `fenced` were refused because another owner holds the target now."""

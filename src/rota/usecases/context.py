@@ -27,13 +27,15 @@ class DaemonInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceInfo:
-    """`in_process`: no daemon answers here, a command does its own work. `zone` is this machine's IANA zone."""
+    """`in_process`: no daemon answers here, a command does its own work. `zone` is this machine's IANA zone.
+    `database`: its URL, without a password."""
 
     version: str
     home: str
     instance_id: str
     in_process: bool
     zone: str
+    database: str = "sqlite"
     daemon: DaemonInfo = DaemonInfo()
 
 
@@ -53,5 +55,7 @@ class Context:
     reach: Mapping[str, Reach] = field(default_factory=dict)  # by connector; this machine itself needs none
     for_ends: Store | None = None
     disk_full_since: Callable[[], Micros | None] = lambda: None
+    clock_doubt: Callable[[], str | None] = lambda: None  # why nothing is begun: the clock cannot be right
+    clock_ahead: Callable[[], Micros] | None = None  # of the store before this machine's; None: it is the same clock
     backups: Backups | None = None  # None: the store is not in this instance's folder
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

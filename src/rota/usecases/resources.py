@@ -34,6 +34,7 @@ from rota.domain.trigger.spec import TriggerSpec, ZonedTrigger, from_dict, short
 from rota.domain.trigger.timetable import timetable_within
 from rota.domain.trigger.tzversion import zone_info
 from rota.ports import OutputItem
+from rota.storage.clock_changes import Recorded
 from rota.storage.fanout import Progress
 from rota.storage.inventory import HostRow
 from rota.storage.jobs import JobRow
@@ -73,6 +74,11 @@ def daemon(info: DaemonInfo) -> shapes.Daemon:
         "started_at": instant(info.started_at),
         "scheduling": info.scheduling,
     }
+
+
+def clock_change(change: Recorded) -> shapes.ClockChange:
+    before, at = format_rfc3339(change.start), format_rfc3339(change.until)
+    return {"kind": change.kind, "before": before, "at": at, "message": change.said}
 
 
 # jobs
@@ -414,7 +420,7 @@ def target(row: TargetRow, step_names: Sequence[str]) -> shapes.Target:
         "host": row.host,
         "state": row.state,
         "reason": row.reason,
-        "message": row.message if row.waiting_for is None else waits(row),
+        "message": _goes_on(row) if row.waiting_for is None else waits(row),
         "step": step_names[row.cursor] if row.cursor < len(step_names) and row.finished_at is None else None,
         "batch": row.batch or None,
         "waiting_for": row.waiting_for,
@@ -424,6 +430,15 @@ def target(row: TargetRow, step_names: Sequence[str]) -> shapes.Target:
         "finished_at": instant(row.finished_at),
         "attempts": [attempt(one, step_names) for one in row.attempts],
     }
+
+
+def _goes_on(row: TargetRow) -> str | None:
+    return row.message if row.lost_since is None else sought(row)
+
+
+def sought(row: TargetRow) -> str:
+    """What is to be said of a target whose host, or whose owner's machine, gives no sign of life."""
+    return f"lost since {instant(row.lost_since)}: it is looked for, and may still be going on"
 
 
 def waits(row: TargetRow) -> str:

@@ -460,14 +460,34 @@ class JobCounts(TypedDict):
     enabled: int
 
 
+class ClockChange(TypedDict):
+    """`kind`: set_back, set_forward, slept, skew, doubted, believed. `before` and `at`: what the clock said."""
+
+    kind: str
+    before: str
+    at: str
+    message: str
+
+
+class ClockNow(TypedDict):
+    """`doubt`: why nothing is begun, while the clock cannot be right. `ahead_seconds`: how far the database's clock is
+    ahead of this machine's, where there are two. `last_change`: the newest that was noticed, whenever that was."""
+
+    doubt: str | None
+    ahead_seconds: float | None
+    last_change: ClockChange | None
+
+
 class Instance(TypedDict):
     version: str
     home: str
+    database: str  # `sqlite`: a file in `home`; else the URL, without a password
     instance_id: str
     in_process: bool
     daemon: Daemon
     jobs: JobCounts
     next: NextJob | None
+    clock: ClockNow
     disk_full_since: str | None  # since when nothing new is begun or saved, for want of room
     zone: str
     zone_data: str  # the release of the time zone database in use, and where it comes from: `2026b (system)`

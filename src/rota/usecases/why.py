@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rota.domain.authorize import Principal, Verb, authorize
 from rota.domain.calendars import Rules, fate_of
+from rota.domain.clocks import Kind as ClockKind
 from rota.domain.errors import NotFound
 from rota.domain.ids import SHOWN, Kind, public
 from rota.domain.instant import Micros, format_duration, format_rfc3339, from_micros
@@ -14,7 +15,7 @@ from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import RunState
 from rota.domain.trigger.explain import describe
 from rota.ports import Tx
-from rota.storage import audit, jobs, references, runs, tables
+from rota.storage import audit, clock_changes, jobs, references, runs, tables
 from rota.storage.jobs import JobRow
 from rota.storage.quota import runs_left
 from rota.storage.runs import LedgerRow, RunRow, TargetRow
@@ -70,6 +71,8 @@ async def why(
         return _of_job(tx, job, ctx.info.daemon)
 
     found = await ctx.store.read(read)
+    if (doubt := ctx.clock_doubt()) is not None:
+        found = found._replace(lines=[*found.lines, f"Nothing is planned or begun now: {doubt}"])
     return {
         "subject": found.subject,
         "state": found.state,
@@ -174,7 +177,7 @@ def _waiting(tx: Tx, row: RunRow, targets: list[TargetRow], daemon: DaemonInfo) 
         return f"is ready and waits for a worker to take it{nobody}", soon
     lost = [target.lost_since for target in targets if target.lost_since is not None]
     if lost:
-        return f"was going on when its owner was lost at {_said(min(lost))}; it may still be adopted", soon
+        return f"was lost sight of at {_said(min(lost))}; it is looked for, and may still be going on", soon
     left = row.total - sum(1 for target in targets if target.finished_at is not None)
     running = "is running" if row.started_at is None else f"has been running since {_said(row.started_at)}"
     return f"{running}, {left} of {row.total} hosts still at it", min(looks, default=None)
@@ -276,6 +279,7 @@ def _of_job(tx: Tx, row: JobRow, daemon: DaemonInfo) -> _Answer:
         lines.append(f"Paused since {_said(paused.since)}; let it start again: rota resume {typed_scope(paused)}")
         return _Answer(about, "paused", f"{name} does not start by itself: {paused.said}", lines, paused.until)
     first = min(clock, key=lambda timing: timing.fire_at or timing.nominal or 0)
+    lines += _settled_ahead(tx, first)
     return _next(about, name, first, rules_of(tx, book, row.id, row.spec), lines, daemon, now=tx.at)
 
 
@@ -324,7 +328,7 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
     about, when, name = f"job {row.name}", _said(at), f'Schedule "{row.name}"'
     refusal = runs.ledger_at(tx, row.id, at)
     if refusal is not None:
-        lines = [f"Written down at {_said(refusal.at)}"]
+        lines = [f"Written down at {_said(refusal.at)}", *_clock_jump(tx, refusal)]
         if refusal.message and refusal.reason not in {Reason.OVERLAP_SKIP, Reason.MISSED}:
             lines.append(refusal.message)
         if refusal.blocked_by is not None:
@@ -350,6 +354,20 @@ def _of_instant(tx: Tx, row: JobRow, at: Micros, daemon: DaemonInfo) -> _Answer:
     if not row.enabled and entry is not None and entry.at <= at:
         return _Answer(about, "disabled", f"{name} was disabled at {when}, by {entry.principal}", lines)
     return _Answer(about, "enabled" if row.enabled else "disabled", f"{name} was not due at {when}", lines)
+
+
+def _clock_jump(tx: Tx, refusal: LedgerRow) -> Iterator[str]:
+    """What made the time pass in which nothing was planned, where that was no daemon's fault."""
+    jump = clock_changes.latest(tx, ClockKind.SET_FORWARD, ClockKind.SLEPT) if refusal.reason == Reason.MISSED else None
+    if jump is not None and jump.start <= refusal.last_nominal and refusal.first_nominal <= jump.until:
+        yield f"At {_said(jump.until)} {jump.said}"
+
+
+def _settled_ahead(tx: Tx, timing: Timing) -> Iterator[str]:
+    """Why nothing happens for a while after the clock was set back."""
+    back = clock_changes.latest(tx, ClockKind.SET_BACK) if timing.high_water > tx.at else None
+    if back is not None:
+        yield f"Everything up to {_said(timing.high_water)} is settled: at {_said(back.until)} {back.said}"
 
 
 def _refused(row: LedgerRow) -> str:

@@ -43,6 +43,8 @@ def of_host(tx: Tx, run: RunRow, targets: Sequence[TargetRow], host: str) -> tup
         return target, _waits(target)
     if target.state == TargetState.QUEUED:
         return target, "; ".join(_gates(tx, run, [target], targets)) or "is ready and waits for a worker to take it"
+    if target.state == TargetState.RUNNING and target.lost_since is not None:
+        return target, resources.sought(target)
     if target.state == TargetState.RUNNING:
         return target, "is running" if target.started_at is None else f"has been running since {_at(target.started_at)}"
     return target, f"{target.state}: {target.message}" if target.message else target.state

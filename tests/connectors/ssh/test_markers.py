@@ -138,7 +138,7 @@ async def test_a_host_that_does_not_come_back_in_time_leaves_the_attempt_unknown
 async def test_an_order_that_never_began_is_sent_again_under_the_same_token(ssh: Ssh, seen: Path) -> None:
     """A dead owner's: its intent is durable, and nobody knows whether the order left."""
     token = new_token()
-    assert ssh.connector.fate(token) is Fate.LIVE
+    assert ssh.connector.fate(token, owner="own_dead") is Fate.LIVE
     end = await ssh.follow(f"echo begun >> {seen}; exit 8", token)
     assert end.exit_code == 8
     assert seen.read_text() == "begun\n"

@@ -18,6 +18,7 @@ from rota.cli.texts import labelled
 from rota.client.api import Client
 from rota.client.unix import UnixTransport
 from rota.domain.errors import Unavailable
+from rota.domain.instant import SECOND, format_duration
 
 if TYPE_CHECKING:
     from rota.instance import Instance
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 75.0  # a shutdown may take 60 s (seed 1), and some more to write its end
 _PAUSE_SECONDS = 0.1
+_TOLD_SKEW_SECONDS = 2.0
 _NOT_RUNNING = 6
 _PLATFORMS = ("systemd", "launchd")
 
@@ -154,16 +156,32 @@ def _silence(instance: Instance, pid: int | None) -> list[str]:
     return [f"Daemon: running (PID {pid}), but it does not answer on {instance.socket}"]
 
 
+def _clock_rows(info: Info) -> list[tuple[str, str]]:
+    """What is to be said of the clock; nothing where it was never set and is the database's."""
+    clock = info["clock"]
+    rows, change, ahead = [], clock["last_change"], clock["ahead_seconds"]
+    if clock["doubt"] is not None:
+        rows.append(f"{clock['doubt']}: nothing is begun until it is set right (or trust_clock: true in rota.yaml)")
+    elif change is not None:
+        rows.append(f"{change['message']} ({times.utc(change['at'])} UTC)")
+    if ahead is not None and abs(ahead) >= _TOLD_SKEW_SECONDS:
+        where = "behind" if ahead > 0 else "ahead of"
+        rows.append(f"{format_duration(round(abs(ahead) * SECOND))} {where} the database's, which decides")
+    return [("Clock", row) for row in rows]
+
+
 def _status_rows(info: Info) -> list[tuple[str, str]]:
     daemon, upcoming, full = info["daemon"], info["next"], info.get("disk_full_since")
     return [
         ("Daemon", f"running (PID {daemon['pid']})"),
         ("Since", f"{times.utc(daemon['started_at'])} UTC"),
         ("Scheduling", "on" if daemon["scheduling"] else "off (schedule.enabled in rota.yaml)"),
+        *_clock_rows(info),
         *([("Disk", f"full since {times.utc(full)} UTC: nothing new is begun, until there is room")] if full else []),
         ("Schedules", f"{info['jobs']['enabled']} active of {info['jobs']['total']}"),
         ("Next run", f"{upcoming['job']} at {times.utc(upcoming['at'])} UTC" if upcoming else "none"),
         ("Time zones", info["zone_data"]),
         ("Home", info["home"]),
+        ("Database", info["database"]),
         ("Version", info["version"]),
     ]

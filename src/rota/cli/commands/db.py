@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from rota.cli.command import Group
@@ -11,6 +13,7 @@ from rota.cli.texts import labelled
 from rota.domain.errors import Conflict, Refused
 
 _TROUBLING_SECONDS = 1.0  # between two clocks
+_CLEAR_LINE = "\r\x1b[K"
 
 
 @click.group("db", cls=Group, example="rota db check\nrota db copy --to postgresql://rota@db.example.com/rota")
@@ -95,12 +98,14 @@ def copy(session: Session, source: str | None, target: str) -> None:
         raise Conflict(f"the daemon (PID {pid}) is at work", expected="a store at rest", hint="rota daemon stop")
     instance.prepare()
     own = load(instance).database.url
+    if target == (source or own):
+        raise Conflict("the store would be copied onto itself", expected="another database", hint="name it with --to")
     paths = (instance.store, instance.output_store)
     reading = open_side(source or own, *paths, create=False)
     try:
         writing = open_side(target, *paths, create=True)
         try:
-            copied = copy_all(reading, writing, tell=lambda name, rows: say(f"{name}: {rows}") if rows else None)
+            copied = copy_all(reading, writing, tell=_table_done, underway=_on_its_way if _is_watched() else None)
         finally:
             writing.close()
     finally:
@@ -109,6 +114,23 @@ def copy(session: Session, source: str | None, target: str) -> None:
     data = {"from": reading.shown, "to": writing.shown, "rows": copied.rows, "sha256": copied.digest}
     emit(session, data, people=lambda: out(f"Copied {total} rows, all read back alike (sha256 {copied.digest[:16]}…)"))
     say(f"Now say in {instance.config}: database: {{url: {target}}}")
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty()
+
+
+def _on_its_way(doing: str, rows: int) -> None:
+    """One line that changes; who watches wants to see that it goes on."""
+    sys.stderr.write(f"{_CLEAR_LINE}{doing}: {rows:,}")
+    sys.stderr.flush()
+
+
+def _table_done(name: str, rows: int) -> None:
+    if _is_watched():
+        sys.stderr.write(_CLEAR_LINE)
+    if rows:
+        say(f"{name}: {rows:,}")
 
 
 def _refuse_password(url: str | None) -> None:

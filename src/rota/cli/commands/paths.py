@@ -1,4 +1,4 @@
-"""`rota paths`: where the instance keeps its files."""
+"""`rota paths`: where the instance keeps its files, and which database its store is in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from rota.cli.texts import labelled
 @click.command("paths", cls=Command, example="rota paths\nrota paths -o json")
 @click.pass_obj
 def paths(session: Session) -> None:
-    """Print where the instance keeps its files, whether or not they are there yet."""
+    """Print where the instance keeps its files, whether or not they are there yet, and which database it uses.
+
+    With a database other than sqlite there is nothing in the files "store" and "output".
+    """
+    from rota.settings import load, masked
+
     instance = session.instance
     found = {
         "home": instance.home,
@@ -31,4 +36,5 @@ def paths(session: Session) -> None:
         "backups": instance.backups_dir,
     }
     texts = {name: str(path) for name, path in found.items()}
+    texts["database"] = masked(load(instance).database.url)
     emit(session, texts, people=lambda: out("\n".join(labelled(list(texts.items())))), name="home")

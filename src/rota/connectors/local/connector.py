@@ -33,25 +33,29 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(slots=True)
 class _Flight:
-    """An attempt on its way. `end` becomes its Ended or StartFailed, or None if its keeper died with it."""
+    """An attempt on its way. `end` becomes its Ended or StartFailed; if its keeper died with it GONE, or NEVER_STARTED
+    where the journal proves that."""
 
-    end: asyncio.Future[Ended | StartFailed | None]
+    end: asyncio.Future[Ended | StartFailed | Fate]
     grew: Callable[[int], None]
     keeper: Keeper | Remains | None = None  # None: the order has not left yet
     withdrawn: str | None = None
 
 
 class LocalConnector:
-    def __init__(self, root: Path, owner: str) -> None:
-        """`root` is the instance's keeper folder. `owner` is who this process is, for those who come after it."""
-        self._root, self._owner = root, owner
+    def __init__(self, root: Path, owner: str, *, was_here: Callable[[str], bool] = lambda _: False) -> None:
+        """`root` is the instance's keeper folder. `owner` is who this process is, for those who come after it.
+        `was_here` tells of an owner whether it has worked with this folder, for sure."""
+        self._root, self._owner, self._was_here = root, owner, was_here
         self._keeper: Keeper | None = None
         self._starting = asyncio.Lock()
+        self._letting_go = asyncio.Lock()  # a keeper is stopped by one at a time
+        self._closing = False
         self._generation = 0
         self._flights: dict[str, _Flight] = {}
         self._orders: list[StartOrder] = []
         self._acks: dict[Keeper, list[str]] = {}
-        self._adopted: list[Keeper | Remains] = []
+        self._adopted: dict[Keeper | Remains, frozenset[str]] = {}  # whose each has been before
         self._early: dict[str, Ended | StartFailed] = {}  # results of adopted attempts nobody has asked for yet
         self._watchers: set[asyncio.Task[None]] = set()
         self._account = _own_account()
@@ -83,19 +87,23 @@ class LocalConnector:
         nothing."""
         command = command_for(order) if isinstance(order, FileOp) else order
         flight = self._flights[token] = _Flight(asyncio.get_running_loop().create_future(), grew)
-        try:
-            start = await self._start_order(command, token, timeout_seconds)
-            if self._keeper is None or self._keeper.lost.is_set():
-                await self.open()
-        except RotaError as error:
-            return Exit(failure=str(error))
-        if flight.withdrawn is not None:
-            return Exit(cause=flight.withdrawn)
-        flight.keeper = self._keeper
-        if not self._orders:
-            asyncio.get_running_loop().call_soon(self._send)
-        self._orders.append(start)
-        return await self._await(token, flight)
+        while True:
+            try:
+                start = await self._start_order(command, token, timeout_seconds)
+                if self._keeper is None or self._keeper.lost.is_set():
+                    await self.open()
+            except RotaError as error:
+                return Exit(failure=str(error))
+            if flight.withdrawn is not None:
+                return Exit(cause=flight.withdrawn)
+            flight.keeper = self._keeper
+            if not self._orders:
+                asyncio.get_running_loop().call_soon(self._send)
+            self._orders.append(start)
+            end = await flight.end
+            if end is not Fate.NEVER_STARTED:
+                return await self._exit_of(token, flight, end)
+            flight.keeper, flight.end = None, asyncio.get_running_loop().create_future()
 
     async def follow(
         self,
@@ -103,13 +111,16 @@ class LocalConnector:
         *,
         host: Host,
         token: str,
-        timeout_seconds: float | None,  # the keeper counts
+        timeout_seconds: float | None,  # the keeper counts, unless it dies before the start
         grew: Callable[[int], None],
     ) -> Exit:
         """Wait for the end of an attempt that a dead owner started, from the keeper that `fate` found."""
         flight = self._flights[token]
         flight.grew = grew
-        return await self._await(token, flight)
+        end = await flight.end
+        if end is Fate.NEVER_STARTED:
+            return await self.execute(order, host=host, token=token, timeout_seconds=timeout_seconds, grew=grew)
+        return await self._exit_of(token, flight, end)
 
     def cancel(self, token: str, *, cause: str, grace: float = GRACE_SECONDS) -> None:
         """End the whole process tree of that attempt; `execute` then returns with this `cause`."""
@@ -149,6 +160,10 @@ class LocalConnector:
         for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if any(keeper.directory == folder for keeper in self._all()):
                 continue
+            if folder.name.startswith("."):  # being made, so that no keeper was begun there; or being removed
+                if is_dead(folder.name[1:].rpartition("-")[0]):
+                    shutil.rmtree(folder, ignore_errors=True)
+                continue
             owners = _owners_of(folder)
             if owners[-1] == self._owner or not is_dead(owners[-1]):
                 continue
@@ -158,19 +173,23 @@ class LocalConnector:
                 silent.update(owners)
                 continue
             self._sign(folder)
-            self._adopted.append(found)
+            self._adopted[found] = frozenset(owners)
             if isinstance(found, Keeper):
                 self._watch(found)
             else:
                 self._early.update({end.id: end for end in found.results})
         return silent
 
-    def fate(self, token: str) -> Fate | None:
-        """What became of an attempt of a dead owner. None: no keeper of those adopted can tell.
+    def fate(self, token: str, *, owner: str) -> Fate | None:
+        """What became of an attempt of a dead owner, by the word of the keepers that it had. None: nobody can tell.
 
-        One that runs or has a result is held from now on, until `forget`: its keeper is not let go before.
+        One that runs or has a result is held from now on, until `forget`: its keeper is not let go before. An owner
+        that had no keeper started nothing: each has its folder before it has its process (`keeper.generation.spawn`).
         """
-        fates = {keeper.fate(token): keeper for keeper in self._adopted}
+        flight = self._flights.get(token)
+        if flight is not None and flight.keeper in self._adopted:  # asked again
+            return Fate.ENDED if flight.end.done() else Fate.LIVE
+        fates = {keeper.fate(token): keeper for keeper, owners in self._adopted.items() if owner in owners}
         for known in (Fate.ENDED, Fate.LIVE):
             if (keeper := fates.get(known)) is not None:
                 flight = _Flight(asyncio.get_running_loop().create_future(), _nobody_listens, keeper)
@@ -181,38 +200,46 @@ class LocalConnector:
         for known in (Fate.STILL_RUNNING, Fate.GONE):
             if known in fates:
                 return known
-        return Fate.NEVER_STARTED if fates else None
+        return Fate.NEVER_STARTED if fates or self._was_here(owner) else None
 
     async def evidence(self, host: Host, token: str) -> str | None:
         """What keepers left was read when it was adopted: there is nothing more to learn."""
         return None
 
-    async def tidy(self) -> None:
+    async def tidy(self, *, settled: bool = True) -> None:
         """Let go of adopted keepers that hold nothing more, and remove what they left on disk."""
-        for keeper in list(self._adopted):
-            if any(flight.keeper is keeper for flight in self._flights.values()):
-                continue
-            self._adopted.remove(keeper)
-            if isinstance(keeper, Keeper):
-                keeper.ack(self._early)  # results whose verdicts had been committed already: nobody asked for them
-                await keeper.stop(grace_seconds=0)
-            await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+        for keeper in list(self._adopted) if settled else ():
+            async with self._letting_go:
+                if not self._closing and keeper in self._adopted and not self._is_needed(keeper):
+                    del self._adopted[keeper]
+                    await self._let_go(keeper)
         if not self._adopted:
             self._early.clear()
 
+    def _is_needed(self, keeper: Keeper | Remains) -> bool:
+        return any(flight.keeper is keeper for flight in self._flights.values())
+
+    async def _let_go(self, keeper: Keeper | Remains) -> None:
+        if isinstance(keeper, Keeper):
+            keeper.ack(self._early)  # results whose verdicts had been committed already: nobody asked for them
+            await keeper.stop(grace_seconds=0)
+        await asyncio.to_thread(_remove, keeper.directory)
+
     async def close(self, *, leave: bool) -> None:
         """Let go of all keepers. `leave`: children live on for the next owner; else whatever still runs is ended."""
+        self._closing = True
         for task in self._watchers:
             task.cancel()
-        for keeper in self._all():
-            if leave:
-                if isinstance(keeper, Keeper):
-                    await keeper.detach()
-                continue
-            if isinstance(keeper, Keeper) and not keeper.lost.is_set():
-                await keeper.stop(grace_seconds=1.0)
-            if not any(flight.keeper is keeper for flight in self._flights.values()):
-                await asyncio.to_thread(shutil.rmtree, keeper.directory, ignore_errors=True)
+        async with self._letting_go:
+            for keeper in self._all():
+                if leave:
+                    if isinstance(keeper, Keeper):
+                        await keeper.detach()
+                    continue
+                if isinstance(keeper, Keeper) and not keeper.lost.is_set():
+                    await keeper.stop(grace_seconds=1.0)
+                if not self._is_needed(keeper):
+                    await asyncio.to_thread(_remove, keeper.directory)
 
     # Inside
 
@@ -255,6 +282,7 @@ class LocalConnector:
         for keeper, tokens in acks.items():
             if not keeper.lost.is_set():
                 keeper.ack(tokens)
+                reach("ack.sent")
 
     def _take(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -268,9 +296,8 @@ class LocalConnector:
                 elif not flight.end.done():
                     flight.end.set_result(event)
 
-    async def _await(self, token: str, flight: _Flight) -> Exit:
-        end = await flight.end
-        if end is None:
+    async def _exit_of(self, token: str, flight: _Flight, end: Ended | StartFailed | Fate) -> Exit:
+        if isinstance(end, Fate):
             return Exit(lost=Reason.KEEPER_LOST, failure=EXPLANATIONS[Reason.KEEPER_LOST])
         if isinstance(end, StartFailed):
             return Exit(cause="taken_back" if end.stage == "cancelled" else None, failure=end.message)
@@ -304,8 +331,7 @@ class LocalConnector:
     async def _until_lost(self, keeper: Keeper) -> None:
         """When a keeper dies, what it wrote down still counts; everything else it held is lost."""
         await keeper.lost.wait()
-        if keeper in self._adopted:
-            self._adopted.remove(keeper)
+        owners = self._adopted.pop(keeper, frozenset({self._owner}))
         results: dict[str, Ended] = {}
         remains: Remains | None = None
         if not keeper.superseded:
@@ -313,15 +339,13 @@ class LocalConnector:
                 found = await Keeper.adopt(keeper.directory, on_events=self._take)
                 if isinstance(found, Remains):
                     remains = found
-                    self._adopted.append(remains)
+                    self._adopted[remains] = owners
                     results = {end.id: end for end in remains.results}
         for token, flight in self._flights.items():
             if flight.keeper is keeper and not flight.end.done():
                 flight.keeper = remains
-                if token in results:
-                    flight.end.set_result(results[token])
-                else:
-                    flight.end.set_result(None)
+                was_started = remains is None or remains.fate(token) is not Fate.NEVER_STARTED
+                flight.end.set_result(results.get(token) or (Fate.GONE if was_started else Fate.NEVER_STARTED))
 
 
 def _owners_of(folder: Path) -> list[str]:
@@ -331,6 +355,14 @@ def _owners_of(folder: Path) -> list[str]:
     except OSError:
         owners = []
     return owners or [folder.name.rpartition("-")[0]]  # its first owner died before it could sign
+
+
+def _remove(folder: Path) -> None:
+    """Under another name first: whoever dies in between leaves no half a journal, which would speak of what it knew."""
+    gone = folder.with_name(f".{folder.name}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _nobody_listens(_total: int) -> None:

@@ -55,6 +55,7 @@ class Attempt:
         self._group = 0
         self._is_unmarked = False  # it runs, or ran, and left no marker
         self._is_left = False
+        self._is_sought = False
         self._note: str | None = None
         self.output = Kept()
 
@@ -239,6 +240,17 @@ class Attempt:
 
     async def _find_out(self, reason: Reason) -> Exit | None:
         """Ask the host what became of it, until it ends or nobody can tell. None: it never started, and may be sent."""
+        try:
+            return await self._seek(reason)
+        finally:
+            self._tell_sought(False)
+
+    def _tell_sought(self, is_sought: bool) -> None:
+        if is_sought is not self._is_sought:
+            self._is_sought = is_sought
+            self._means.sought(self._token, is_sought)
+
+    async def _seek(self, reason: Reason) -> Exit | None:
         clock = self._means.clock
         seek_until, pause = clock.monotonic() + self._means.lost_grace_seconds, _FIRST_PAUSE
         while True:
@@ -258,9 +270,11 @@ class Attempt:
                 left = min(seek_until, self._give_up_at) - clock.monotonic()
                 if is_final or seek_until <= clock.monotonic():
                     return self._lost(reason, f"{error}; it may still be running on {self._host.name}")
+                self._tell_sought(True)
                 await clock.sleep(max(0.0, min(pause, left)), wake=self._stirred)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
+            self._tell_sought(False)
             seek_until, pause = clock.monotonic() + self._means.lost_grace_seconds, _FIRST_PAUSE
             if found.trace is Trace.RUNNING:
                 self._group = found.group

@@ -12,7 +12,7 @@ from rota.connectors.ssh.answers import Wrong, failed
 from rota.connectors.ssh.attempt import Attempt
 from rota.connectors.ssh.credentials import Credentials
 from rota.connectors.ssh.files import FileAttempt
-from rota.connectors.ssh.means import Means, NoAnswer, Noticed
+from rota.connectors.ssh.means import Means, NoAnswer, Noticed, Sought
 from rota.connectors.ssh.output import Piece
 from rota.connectors.ssh.pool import Pool
 from rota.connectors.ssh.posix_files import command_for
@@ -52,13 +52,15 @@ class SshConnector:
         lost_grace_seconds: float = 120,
         kill_grace_seconds: float = 10,
         noticed: Noticed | None = None,
+        sought: Sought | None = None,
     ) -> None:
         """`instance` makes the engine's tokens unique among all that give orders to a host. `noticed` is told what
-        people should know of an attempt while it goes on. The pool is closed with the connector."""
+        people should know of an attempt while it goes on, `sought` whether its host is looked for. The pool is closed
+        with the connector."""
         self._pool, self._clock, self._instance = pool, clock, instance
         self._means = Means(
             pool=pool, credentials=credentials, clock=clock, lost_grace_seconds=lost_grace_seconds,
-            kill_grace_seconds=kill_grace_seconds, noticed=noticed or _nobody_listens,
+            kill_grace_seconds=kill_grace_seconds, noticed=noticed or _nobody_listens, sought=sought or _nobody_listens,
         )  # fmt: skip
         self._attempts: dict[str, Attempt | FileAttempt] = {}
         self._hosts: dict[str, Host] = {}  # of attempts that left a marker, by token
@@ -111,7 +113,7 @@ class SshConnector:
         """See `ports.Connector`. Nothing of it lies on this machine."""
         return set()
 
-    def fate(self, token: str) -> Fate | None:
+    def fate(self, token: str, *, owner: str) -> Fate | None:
         """See `ports.Connector`. Only the host can tell, and `follow` asks it."""
         return Fate.LIVE
 
@@ -125,7 +127,7 @@ class SshConnector:
         found = marker.found(said)
         return None if found is None or found.trace is marker.Trace.RUNNING else found.evidence
 
-    async def tidy(self) -> None:
+    async def tidy(self, *, settled: bool = True) -> None:
         """Close idle connections; have markers removed that have served."""
         now = self._clock.monotonic()
         for key, spent in list(self._spent.items()):
@@ -217,5 +219,5 @@ class SshConnector:
                 return
 
 
-def _nobody_listens(_token: str, _text: str) -> None:
+def _nobody_listens(_token: str, _what: object) -> None:
     """For a connector that nobody asked to tell."""

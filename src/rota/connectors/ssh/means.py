@@ -24,6 +24,10 @@ Noticed = Callable[[str, str], None]
 """(token, text): something that people should know of an attempt while it goes on."""
 
 
+Sought = Callable[[str, bool], None]
+"""(token, True): the host of an attempt that runs there gives no answer, and is looked for; False: that is over."""
+
+
 class NoAnswer(Exception):
     """A host was reached and then did not answer, or not to the end. The text is one line for people."""
 
@@ -38,6 +42,7 @@ class Means:
     lost_grace_seconds: float
     kill_grace_seconds: float
     noticed: Noticed
+    sought: Sought
     plain: dict[tuple[str, str | None], str] = field(
         default_factory=dict
     )  # login shells of PLAIN_SHELLS, by host, account

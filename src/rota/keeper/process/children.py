@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from .attempt import Attempt
 from .complaint import complain
 from .door import Door
+from .failpoint import reach
 from .family import Family
 from .journal import Journal
 from .killing import MOST_ROUNDS, Killing
@@ -73,6 +74,7 @@ class Children:
         else:
             self._attempts[attempt] = new = Attempt(order, self._outputs, self._base)
             self._queue.append(new)
+            reach("keeper.accepted")
 
     def set_base(self, env: Message) -> None:
         """The environment from which later orders differ."""
@@ -128,7 +130,7 @@ class Children:
 
     def end_of_turn(self) -> None:
         self._family.new_turn()
-        self._start_some()
+        started = self._start_some()
         to_check, self._to_check = self._to_check, {}
         for attempt in to_check.values():
             self._settle(attempt)
@@ -138,6 +140,8 @@ class Children:
                     self._journal.note(record)
         self._grown.clear()
         self._journal.write()
+        if started:
+            reach("keeper.started")
         self._results.after_write()
 
     def records(self) -> Iterator[bytes]:
@@ -154,12 +158,14 @@ class Children:
 
     # Starts
 
-    def _start_some(self) -> None:
+    def _start_some(self) -> bool:
+        """Whether there was any to start."""
         if not self._queue or self._paused:
-            return
+            return False
         batch = [self._queue.popleft() for _ in range(min(_STARTS_PER_TURN, len(self._queue)))]
         self._journal.note(encode({"k": "B", "ids": [attempt.id for attempt in batch]}))
         self._journal.write()
+        reach("keeper.announced")
         trouble = self._journal.trouble
         for attempt in batch:
             refusal = self._spawner.refusal(attempt)
@@ -171,6 +177,7 @@ class Children:
             else:
                 self._start(attempt)
         self._spawner.end_of_batch()
+        return True
 
     def _start(self, attempt: Attempt) -> None:
         before = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -186,6 +193,7 @@ class Children:
         attempt.started_at = time.time_ns() // 1000
         attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
         self._mains[attempt.pid] = attempt
+        reach("keeper.spawned")
         record = self._start_record(attempt)
         self._journal.note(record)
         self._loop.watch(attempt.output_fd, lambda _: self._on_output(attempt))
@@ -317,6 +325,7 @@ class Children:
         self._check_later(attempt)
 
     def _finish(self, attempt: Attempt) -> None:
+        reach("keeper.ended")
         self._release(attempt)
         del self._attempts[attempt.id]
         code = os.waitstatus_to_exitcode(attempt.status or 0)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from .complaint import complain, complain_of_bug
+from .failpoint import reach
 from .loop import READ, WRITE, Loop
 from .protocol import PROTO, SOCK, Lines, Message, encode
 
@@ -85,11 +86,16 @@ class Door:
     def flush(self) -> None:
         """Send what the owner takes without waiting."""
         while (owner := self.owner) is not None:
+            told = False
             while self.results and len(owner.out) < _HIGH_WATER:
                 line = self.results.popleft()()
                 if line is not None:
                     self.say(line)
-            if not self._send(owner) or not self.results:
+                    told = True
+            sent = self._send(owner)
+            if told:
+                reach("keeper.told")
+            if not sent or not self.results:
                 return
 
     def _send(self, connection: Connection) -> bool:

@@ -55,6 +55,11 @@ class Journal:
     def trouble(self) -> OSError | None:
         return self._broken or self._full
 
+    @property
+    def is_broken(self) -> bool:
+        """A sync has failed. That is for ever."""
+        return self._broken is not None
+
     def note(self, record: bytes) -> int:
         """Queue a record for the next `write`; returns the position from which it is durable."""
         line = line_of(record)

@@ -25,6 +25,7 @@ import json
 PROTO = 1
 TOKEN = "ROTA_ATTEMPT_TOKEN"  # noqa: S105 (no secret: it marks the processes of an attempt)
 LOCK, SOCK, JOURNAL, OUTPUTS, LOG, EPOCH = "lock", "sock", "journal", "out", "log", "epoch"
+BEGUN = "begun"  # on which boot and in which pid namespace somebody set out to start the keeper
 INLINE_BYTES = 16_384  # output up to this size lives in the journal: a file each would halve the start rate
 READ_BYTES = 262_144
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from .door import Door
+from .failpoint import reach
 from .journal import Journal
 from .protocol import Message, encode
 from .ring import Output
@@ -69,6 +70,7 @@ class Results:
         """Ask for a sync of what is new. With a disk in trouble, report without: better told than kept for ever."""
         if not self._unsynced:
             return
+        reach("keeper.written")
         if self._journal.trouble is not None:
             self._report(self._unsynced[-1][0])
         elif self._unsynced[-1][0] > self._asked:
@@ -105,6 +107,7 @@ class Results:
             del self._acknowledged[next(iter(self._acknowledged))]
         if known:
             self._journal.note(encode({"k": "A", "ids": known}))
+            reach("keeper.forgotten")
 
     def records(self) -> Iterator[bytes]:
         """For the rotated journal."""

@@ -21,6 +21,8 @@ from .protocol import JOURNAL, LOCK, OUTPUTS, PROTO, Message, encode
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LAST_ACKS_SECONDS = 2.0  # how long a stopping keeper waits for the owner's commits
+# Whoever sends these means a program that knows them. Of what is held here only TERM and KILL make an end.
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _TERM_GRACE_SECONDS = 10.0
 
 
@@ -31,9 +33,7 @@ class Service:
         os.mkdir(f"{directory}/{OUTPUTS}", 0o700)  # noqa: PTH102
         self.loop = Loop()
         self.journal = Journal(f"{directory}/{JOURNAL}")
-        self._birth = encode(
-            {"k": "K", "pid": os.getpid(), "boot": boot_id(), "pidns": os.readlink("/proc/self/ns/pid")}  # noqa: PTH115
-        )
+        self._birth = encode({"k": "K", "pid": os.getpid(), **machine()})
         self.journal.note(self._birth)
         self.journal.write()
         self.door = Door(
@@ -47,7 +47,7 @@ class Service:
         self.loop.watch(self.journal.done_fd, lambda _: self.children.report_synced())
 
     def _watch_signals(self) -> None:
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         self._signals, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -78,6 +78,9 @@ class Service:
                 self._last_acks = self.loop.after(_LAST_ACKS_SECONDS, self._leave)
             if self.children.idle and (self.children.settled or self.door.owner is None):
                 self._leave()
+            return
+        if self.journal.is_broken and self.children.idle and self.children.settled:
+            self._leave()  # it may start nothing more; whoever needs a keeper begins another, with a file of its own
             return
         alone = self.door.owner is None and self.children.idle
         if alone and self._idle_timer is None:
@@ -133,6 +136,11 @@ def _hold(path: str) -> int:
     return fd
 
 
+def machine() -> Message:
+    """Where process numbers mean the same, and what was written and not synced is still there."""
+    return {"boot": boot_id(), "pidns": os.readlink("/proc/self/ns/pid")}  # noqa: PTH115
+
+
 def boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
         return file.read().strip()
@@ -154,4 +162,4 @@ def run(*, directory: str, idle_exit_seconds: float) -> None:
     service.serve()
 
 
-__all__ = ["Attempt", "Service", "boot_id", "run"]
+__all__ = ["Attempt", "Service", "boot_id", "machine", "run"]

@@ -24,14 +24,25 @@ SELECT max(priority) FROM run_target WHERE state = 'queued' AND waiting_for IS N
 SELECT max(id) FROM run_target WHERE run_id = ?
 
 -- name: in_work
-SELECT count(*) FROM run_target WHERE run_id = ? AND state = 'running'
+SELECT run_id, count(*) FROM run_target
+WHERE state = 'running'
+  AND run_id IN /*pg instead: = ANY (ARRAY */
+      (SELECT CAST(value AS BIGINT) FROM json_each(?) /*pg instead: json_array_elements_text(CAST(? AS json))) */)
+GROUP BY run_id
 
 -- name: take
 UPDATE run_target SET state = 'running', owner = ?, fence = fence + 1, started_at = coalesce(started_at, ?)
-WHERE id = ? AND state = 'queued'
+WHERE id = ? /*pg key*/ AND state = 'queued'
 
 -- name: run_started
-UPDATE run SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ? AND state = 'queued'
+UPDATE run SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ? /*pg key*/ AND state = 'queued'
 
 -- name: last_number
 SELECT coalesce(max(number), 0) FROM attempt WHERE run_target_id = ? AND step = ?
+
+-- name: last_numbers
+SELECT run_target.id, max(attempt.number)
+FROM run_target JOIN attempt ON attempt.run_target_id = run_target.id AND attempt.step = run_target.cursor
+WHERE run_target.id IN /*pg instead: = ANY (ARRAY */
+      (SELECT CAST(value AS BIGINT) FROM json_each(?) /*pg instead: json_array_elements_text(CAST(? AS json))) */)
+GROUP BY run_target.id

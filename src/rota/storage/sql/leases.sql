@@ -4,10 +4,17 @@
 UPDATE owner SET seen_at = ? WHERE id = ? AND ended_at IS NULL
 
 -- name: silent
-SELECT id FROM owner WHERE ended_at IS NULL AND node <> ? AND seen_at <= ? ORDER BY id
+SELECT id FROM owner WHERE ended_at IS NULL AND node <> ? AND seen_at <= ?
+UNION
+SELECT owner.id FROM run_target JOIN owner ON owner.id = run_target.owner
+WHERE run_target.state = 'running' AND owner.ended_at IS NOT NULL AND owner.seen_at <= ?
+ORDER BY 1
 
 -- name: last_word
-SELECT seen_at FROM owner WHERE id = ? AND ended_at IS NULL /*pg: FOR UPDATE */
+SELECT seen_at, ended_at IS NOT NULL FROM owner WHERE id = ? /*pg: FOR UPDATE */
 
 -- name: lost
 UPDATE run_target SET lost_since = ? WHERE owner = ? AND state = 'running' AND lost_since IS NULL
+
+-- name: holder
+SELECT 1 FROM run_target WHERE id = ? AND fence = ? AND owner = ? AND state = 'running'

@@ -28,5 +28,11 @@ WHERE run_target.state = 'running' AND run.job_id = ?
 -- name: set
 INSERT INTO run_limit (key, cap, used) VALUES (?, ?, 0) ON CONFLICT (key) DO UPDATE SET cap = excluded.cap
 
+-- name: of
+SELECT cap FROM run_limit WHERE key = ?
+
+-- name: move
+UPDATE run_limit SET key = ? WHERE key = ?
+
 -- name: remove
 DELETE FROM run_limit WHERE key = ?

@@ -8,12 +8,13 @@ WHERE id = ? AND fence = ? AND state = 'running'
 
 -- name: withdraw
 DELETE FROM attempt
-WHERE id = ? AND state = 'running' AND (SELECT fence FROM run_target WHERE run_target.id = attempt.run_target_id) = ?
+WHERE id = ? AND state = 'running'
+  AND (SELECT fence FROM run_target WHERE run_target.id = attempt.run_target_id /*pg: FOR UPDATE */) = ?
 
 -- name: wake
 UPDATE run_target SET waiting_for = NULL, not_before = NULL, reason = NULL, message = NULL
-WHERE /*pg: id IN (SELECT id FROM run_target WHERE */ state = 'queued' AND waiting_for IS NOT NULL AND not_before <= ?
-/*pg: FOR UPDATE SKIP LOCKED) */
+WHERE /*pg: id = ANY (ARRAY (SELECT id FROM run_target WHERE */
+      state = 'queued' AND waiting_for IS NOT NULL AND not_before <= ? /*pg: FOR UPDATE SKIP LOCKED)) */
 
 -- name: next_wake
 SELECT min(not_before) FROM run_target WHERE state = 'queued' AND waiting_for IS NOT NULL AND not_before > ?

@@ -12,10 +12,10 @@ LIMIT ?
 /*pg: FOR UPDATE OF due SKIP LOCKED */
 
 -- name: advance
-UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ?
+UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ? /*pg key*/
 
 -- name: advance_deferred
-UPDATE due SET nominal = ?, fire_at = ?, high_water = ?, deferred_by = ? WHERE trigger_id = ?
+UPDATE due SET nominal = ?, fire_at = ?, high_water = ?, deferred_by = ? WHERE trigger_id = ? /*pg key*/
 
 -- name: run
 INSERT INTO run (id, public_id, job_id, job_version_id, title, trigger_id, nominal, key, kind, catch_up, state,
@@ -23,11 +23,17 @@ INSERT INTO run (id, public_id, job_id, job_version_id, title, trigger_id, nomin
                  principal, rerun_of, created_at, due_at, queued_at, started_at, deferred_by)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: run_begun
+INSERT INTO run (id, public_id, job_id, job_version_id, title, trigger_id, nominal, kind, catch_up, state, priority,
+                 plan_id, target_set_id, total, ok, open_targets, targets_at_once, run_timeout, principal, created_at,
+                 due_at, queued_at, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, FALSE, 'running', ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)
+
 -- name: job_started
 UPDATE job_state
 SET active = active + 1, last_run_id = ?, last_state = ?, last_reason = NULL, last_kind = ?, last_started_at = ?,
     last_finished_at = NULL
-WHERE job_id = ?
+WHERE job_id = ? /*pg key*/
 
 -- name: ledger
 INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, first_nominal, last_nominal, count,

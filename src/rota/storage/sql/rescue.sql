@@ -16,8 +16,19 @@ LEFT JOIN attempt ON attempt.run_target_id = run_target.id AND attempt.state = '
 WHERE run_target.owner = ? AND run_target.state = 'running'
 ORDER BY run_target.id
 
+-- name: fence_off
+UPDATE run_target SET fence = fence + 1 WHERE owner = ? AND state = 'running'
+
 -- name: take_over
 UPDATE run_target SET owner = ?, fence = fence + 1 WHERE id = ? AND fence = ? AND state = 'running'
+
+-- name: sought
+UPDATE run_target SET lost_since = coalesce(lost_since, ?)
+WHERE id = (SELECT run_target_id FROM attempt WHERE id = ?) AND owner = ? AND state = 'running'
+
+-- name: found
+UPDATE run_target SET lost_since = NULL
+WHERE id = (SELECT run_target_id FROM attempt WHERE id = ?) AND owner = ? AND state = 'running'
 
 -- name: owner_ended
 UPDATE owner SET ended_at = ? WHERE id = ? AND ended_at IS NULL

@@ -7,8 +7,9 @@ ORDER BY job_id FOR UPDATE
 
 -- name: jobs_of_runs
 SELECT 1 FROM job_state
-WHERE job_id IN (SELECT run.job_id FROM run
-                 WHERE run.id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json)))))
+WHERE job_id = ANY(ARRAY(
+        SELECT run.job_id FROM run
+        WHERE run.id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))))
 ORDER BY job_id FOR UPDATE
 
 -- name: runs
@@ -16,7 +17,7 @@ SELECT 1 FROM run WHERE id = ANY(ARRAY(SELECT value::bigint FROM json_array_elem
 ORDER BY id FOR UPDATE
 
 -- name: free_runs
-SELECT id, job_id FROM run
+SELECT id, job_id, state FROM run
 WHERE id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
 ORDER BY id FOR UPDATE SKIP LOCKED
 
@@ -24,6 +25,9 @@ ORDER BY id FOR UPDATE SKIP LOCKED
 SELECT job_id FROM job_state
 WHERE job_id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
 ORDER BY job_id FOR UPDATE SKIP LOCKED
+
+-- name: targets_of
+SELECT 1 FROM run_target WHERE owner = ? AND state = 'running' ORDER BY id FOR UPDATE
 
 -- name: triggers
 SELECT 1 FROM due WHERE trigger_id IN (SELECT id FROM trigger WHERE job_id = ?) ORDER BY trigger_id FOR UPDATE

@@ -5,8 +5,12 @@ INSERT INTO run_target (id, run_id, host, host_version_id, connector, site, stat
                         cursor, started_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
 
+-- name: target_begun
+INSERT INTO run_target (id, run_id, host, connector, state, priority, batch, owner, fence, cursor, started_at)
+VALUES (?, ?, ?, ?, 'running', ?, 0, ?, 1, 0, ?)
+
 -- name: attempt
 INSERT INTO attempt (id, run_target_id, step, number, state, intended_at) VALUES (?, ?, ?, ?, 'running', ?)
 
 -- name: move_cursor
-UPDATE run_target SET cursor = ?, changed = coalesce(?, changed) WHERE id = ? AND fence = ? AND state = 'running'
+UPDATE run_target SET cursor = ?, changed = coalesce(?, changed) WHERE id = ? /*pg key*/ AND fence = ? AND state = 'running'

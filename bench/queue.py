@@ -1,0 +1,70 @@
+"""`queue`: no-op jobs through a queue on PostgreSQL, with a cap on how many are in work: how many a second.
+
+Rota: the real daemon; all are due at once, are planned, queued and claimed under the cap (`rota limits set targets`),
+and each end is recorded: from the due second to the last durable end, planning included. The peers have theirs in the
+queue beforehand: from the first that is carried out to the last end. All on the same server, one after the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from bench import postgres
+from bench.daemon import environment
+from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
+from bench.machine import ROOT
+from bench.nodes import Herd, raised, whole
+
+ROTA, PGQUEUER, PROCRASTINATE = "Rota", "PgQueuer", "Procrastinate"
+AT_ONCE = 1_000
+FEW = 2_000  # jobs are enough for a peer that needs milliseconds for each
+_CAP = f"INSERT INTO run_limit (key, cap, used) VALUES ('targets', {AT_ONCE}, 0)"
+
+
+def queue(jobs: int, goal: Goal | None = None, *, lead: float = 5.0) -> Bench:
+    def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
+        herd = Herd.load(scratch, stack, jobs, lead, then=_CAP)
+        numbers = itertools.count(1)
+
+        def peer(name: str, jobs: int) -> Turn:
+            return lambda: _peer(name.lower(), herd.dsn, f"bench_{os.getpid()}_peer_{next(numbers)}", jobs)
+
+        return {
+            ROTA: partial(herd.turn, 1, whole),
+            PGQUEUER: peer(PGQUEUER, jobs),
+            PROCRASTINATE: peer(PROCRASTINATE, min(jobs, FEW)),
+        }
+
+    return Bench(
+        name="queue",
+        what=f"{jobs:,} no-op jobs through a queue on PostgreSQL, at most {AT_ONCE:,} in work at once",
+        prepare=prepare,
+        figures=[Figure("done", "/s", ROTA, PGQUEUER, goal), Figure("done", "/s", ROTA, PROCRASTINATE)],
+        raised=raised(jobs) | {"limit targets": f"{AT_ONCE} (default none), as the peers' concurrency"},
+    )
+
+
+def _peer(name: str, dsn: str, database: str, jobs: int) -> Sample:
+    with postgres.a_database(dsn, database) as url:
+        argv = [sys.executable, "-m", "bench.peers.queues", name, "--dsn", url]
+        argv += ["--jobs", str(jobs), "--at-once", str(AT_ONCE)]
+        try:
+            done = subprocess.run(
+                argv, capture_output=True, text=True, check=False, timeout=120 + jobs / 50, cwd=ROOT, env=environment()
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TurnFailed(f"{name} was not done after {error.timeout:g} s") from error
+    if done.returncode != 0:
+        raise TurnFailed(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    got = json.loads(done.stdout.splitlines()[-1])
+    if got["done"] != jobs:
+        raise TurnFailed(f"{got['done']} of {jobs} jobs were done")
+    return Sample({"done": jobs / got["seconds"]}, {"jobs": jobs})

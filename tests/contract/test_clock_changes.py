@@ -1,0 +1,138 @@
+"""What a clock that was set leaves in the store, on every store: what is taken back, what stays, what is told."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rota.domain.clocks import Change, Kind
+from rota.domain.fanout import FanOut, Throttle
+from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
+from rota.domain.policy import Missed, Patience
+from rota.domain.reasons import Reason
+from rota.storage import clock_changes
+from rota.storage.work import Park, Report
+from tests.contract.store_world import StoreWorld, cron
+from tests.support.clock import NOON
+
+HOURLY = cron("0 * * * *")
+YEAR = 365 * DAY
+
+
+def set_back(at: Micros, by: Micros) -> Change:
+    return Change(kind=Kind.SET_BACK, at=at, by=by)
+
+
+async def goes_back(world: StoreWorld, by: Micros, *, is_live: bool = True) -> bool:
+    """Set the clock back, and settle that as a daemon does."""
+    world.clock.set_wall(world.clock.now() - by)
+    change = set_back(world.clock.now(), by)
+    await world.store.write(clock_changes.take_back)
+    return await world.store.write(partial(clock_changes.set_back, change=change, said="so it was", is_live=is_live))
+
+
+async def a_year_ahead(world: StoreWorld, missed: Missed = Missed.SKIP) -> None:
+    await world.a_job("hourly", HOURLY, missed=missed)
+    world.clock.set_wall(NOON + YEAR)
+    world.clock.advance(1800)
+    await world.plan()
+
+
+async def test_nothing_is_taken_back_while_nothing_lies_ahead(world: StoreWorld) -> None:
+    await world.a_job("hourly", HOURLY)
+    assert not await world.store.read(clock_changes.lies_ahead)
+    before = await world.sql("SELECT * FROM due")
+    assert await world.store.write(clock_changes.take_back) == 0
+    assert await world.sql("SELECT * FROM due") == before
+
+
+async def test_a_schedule_settled_a_year_ahead_is_due_again_within_the_hour(world: StoreWorld) -> None:
+    await a_year_ahead(world)
+    world.clock.set_wall(NOON + MINUTE)
+    assert await world.store.read(clock_changes.lies_ahead)
+    assert await world.store.write(clock_changes.take_back) == 1
+    assert await world.next_due() == NOON + HOUR
+    assert not await world.store.read(clock_changes.lies_ahead)
+    assert await world.store.write(clock_changes.take_back) == 0
+
+
+async def test_a_span_that_reaches_beyond_now_is_shortened_and_one_beyond_now_goes(world: StoreWorld) -> None:
+    await a_year_ahead(world)
+    assert await world.ledger("reason, count") == [(Reason.MISSED, YEAR // HOUR)]
+    world.clock.set_wall(NOON + 5 * HOUR + MINUTE)
+    await world.store.write(clock_changes.take_back)
+    assert await world.ledger("first_nominal, last_nominal, count") == [(NOON + HOUR, NOON + 5 * HOUR, 5)]
+    world.clock.set_wall(NOON - 10 * DAY)
+    await world.store.write(clock_changes.take_back)
+    assert await world.ledger("count") == []
+
+
+async def test_an_instant_that_ran_ahead_of_its_time_is_passed_over_when_it_comes(world: StoreWorld) -> None:
+    await a_year_ahead(world, Missed.RUN_ONCE)
+    (early,) = await world.runs("nominal")
+    world.clock.set_wall(NOON + MINUTE)
+    await world.store.write(clock_changes.take_back)
+    world.clock.set_wall(early - HOUR)
+    await world.plan()
+    for _ in range(3):
+        world.clock.advance(3600)
+        await world.plan()
+    runs = await world.runs("nominal")
+    assert runs.count(early) == 1
+    assert len(runs) == len(set(runs))
+    assert await world.next_due() == early + 3 * HOUR
+
+
+async def test_a_disabled_schedule_stays_so(world: StoreWorld) -> None:
+    job = await world.a_job("hourly", HOURLY)
+    world.clock.set_wall(NOON + YEAR)
+    await world.change(job, enabled=False)
+    world.clock.set_wall(NOON)
+    await world.store.write(clock_changes.take_back)
+    assert await world.next_due() is None
+
+
+async def test_a_parked_target_waits_no_longer_than_it_was_to(world: StoreWorld) -> None:
+    _, (work,) = await world.make()
+    failed = world.report(work).attempt
+    park = Park(until=NOON + MINUTE, waiting_for="retry", reason=None, message=None)
+    await world.settle(Report(work=work, attempt=failed, park=park))
+    await goes_back(world, DAY)
+    assert await world.one("SELECT not_before FROM run_target") == NOON - DAY + MINUTE
+
+
+async def test_a_run_s_patience_is_as_long_as_it_was_to_be(world: StoreWorld) -> None:
+    await world.make(owner=None, slots=0, patience=Patience(queue_timeout=10 * MINUTE))
+    world.clock.advance(1)
+    await goes_back(world, HOUR)
+    assert await world.one("SELECT expires_at FROM run_turn") == world.clock.now() + 10 * MINUTE
+
+
+async def test_a_throttle_waits_for_one_turn_at_most(world: StoreWorld) -> None:
+    await world.make(targets=3, fan_out=FanOut(throttle=Throttle(1, "m")), owner=None, slots=0)
+    await world.sql("UPDATE run_fanout SET next_start_at = ?", NOON + MINUTE)
+    await goes_back(world, DAY)
+    assert await world.one("SELECT next_start_at FROM run_fanout") == NOON - DAY + MINUTE
+
+
+async def test_what_happened_can_be_read_again(world: StoreWorld) -> None:
+    await goes_back(world, HOUR)
+    found = await world.store.read(lambda tx: clock_changes.latest(tx, Kind.SET_BACK))
+    assert found is not None
+    assert (found.kind, found.start, found.until, found.said) == (Kind.SET_BACK, NOON, NOON - HOUR, "so it was")
+    assert await world.store.read(lambda tx: clock_changes.latest(tx, Kind.SLEPT)) is None
+
+
+async def test_of_several_daemons_one_writes_it_down(world: StoreWorld) -> None:
+    """On a store that has them: the other sees the same step a moment later."""
+    assert await goes_back(world, HOUR)
+    is_shared = await world.store.read(lambda tx: not tx.is_exclusive)
+    again = set_back(world.clock.now() + SECOND, HOUR + SECOND)
+    told = await world.store.write(partial(clock_changes.set_back, change=again, said="again", is_live=True))
+    assert told is not is_shared
+
+
+async def test_a_second_start_does_not_tell_again_what_the_first_told(world: StoreWorld) -> None:
+    assert await goes_back(world, HOUR, is_live=False)
+    world.clock.advance(60)
+    again = set_back(world.clock.now(), HOUR - MINUTE)
+    assert not await world.store.write(partial(clock_changes.set_back, change=again, said="again", is_live=False))
