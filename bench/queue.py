@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -22,20 +21,23 @@ from bench.daemon import environment
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
 from bench.machine import ROOT
 from bench.nodes import Herd, raised, whole
+from bench.peers import own
 
 ROTA, PGQUEUER, PROCRASTINATE = "Rota", "PgQueuer", "Procrastinate"
 AT_ONCE = 1_000
+_SCRIPTS = ROOT / "bench" / "peers" / "queue"
 FEW = 2_000  # jobs are enough for a peer that needs milliseconds for each
 _CAP = f"INSERT INTO run_limit (key, cap, used) VALUES ('targets', {AT_ONCE}, 0)"
 
 
 def queue(jobs: int, goal: Goal | None = None, *, lead: float = 5.0) -> Bench:
     def prepare(scratch: Path, stack: ExitStack) -> Mapping[str, Turn]:
+        python = own.binaries(_SCRIPTS) / "python"
         herd = Herd.load(scratch, stack, jobs, lead, then=_CAP)
         numbers = itertools.count(1)
 
         def peer(name: str, jobs: int) -> Turn:
-            return lambda: _peer(name.lower(), herd.dsn, f"bench_{os.getpid()}_peer_{next(numbers)}", jobs)
+            return lambda: _peer(python, name.lower(), herd.dsn, f"bench_{os.getpid()}_peer_{next(numbers)}", jobs)
 
         return {
             ROTA: partial(herd.turn, 1, whole),
@@ -52,9 +54,9 @@ def queue(jobs: int, goal: Goal | None = None, *, lead: float = 5.0) -> Bench:
     )
 
 
-def _peer(name: str, dsn: str, database: str, jobs: int) -> Sample:
+def _peer(python: Path, name: str, dsn: str, database: str, jobs: int) -> Sample:
     with postgres.a_database(dsn, database) as url:
-        argv = [sys.executable, "-m", "bench.peers.queues", name, "--dsn", url]
+        argv: list[str | Path] = [python, _SCRIPTS / "with_queues.py", name, "--dsn", url]
         argv += ["--jobs", str(jobs), "--at-once", str(AT_ONCE)]
         try:
             done = subprocess.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -31,19 +31,25 @@ class Done:
     peak_mib: int
 
 
+# At its end the command says what it had itself. What `wait4` tells counts its parent in, from before the exec.
+_COMMAND = """
+import atexit, pathlib, runpy, sys
+status, sys.argv = pathlib.Path(sys.argv[1]), ["rota", *sys.argv[2:]]
+atexit.register(lambda: status.write_text(pathlib.Path("/proc/self/status").read_text()))
+runpy.run_module("rota", run_name="__main__")
+"""
+
+
 def db_copy(home: Path, *words: str) -> Done:
-    argv = [sys.executable, "-m", "rota", "db", "copy", *words, "-o", "json"]
-    with (
-        (home / "stderr.txt").open("wb") as errors,
-        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, env=environment(home)) as child,
-    ):
-        assert child.stdout is not None
-        printed = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, (home / "stderr.txt").read_text()
-    told: dict[str, Any] = json.loads(printed)
-    return Done(told["rows"], told["sha256"], usage.ru_maxrss // 1024)
+    status = home / "status.txt"
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMAND, str(status), "db", "copy", *words, "-o", "json"],
+        capture_output=True, text=True, env=environment(home), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+    return Done(told["rows"], told["sha256"], int(peak) // 1024)
 
 
 def next_fires(home: Path) -> list[tuple[str, int, int]]:

@@ -56,6 +56,7 @@ def test_without_a_file_the_defaults_are_those_of_the_manual(loaded: Load) -> No
             "kill_grace_seconds": 10,
         },
         "database": {"url": "sqlite", "lease_seconds": 60, "lost_grace_seconds": 120},
+        "trust_clock": False,
     }
 
 

@@ -1,4 +1,4 @@
-"""Queues on PostgreSQL as peers: `python -m bench.peers.queues pgqueuer|procrastinate --dsn URL --jobs N --at-once N`.
+"""Queues on PostgreSQL as peers: `with_queues.py pgqueuer|procrastinate --dsn URL --jobs N --at-once N`.
 
 As a user would run them for this work: one worker process, jobs enqueued beforehand, no more than `--at-once` of them
 in work at a time. The clock runs from the first job that is carried out to the end of the last, which is recorded.
