@@ -15,6 +15,11 @@ def pytest_configure() -> None:
     _keep_bytecode()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many a test waits for processes, and nobody should wait for it."""
+    return (os.cpu_count() or 1) + 1
+
+
 def _read_the_same_zones() -> None:
     """Let `zoneinfo`, which tests and oracles ask, read the same release of the zone database that Rota uses."""
     folder = zone_data().folder

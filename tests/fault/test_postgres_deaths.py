@@ -218,6 +218,7 @@ def test_work_on_hosts_and_in_the_queue_of_a_dead_machine_goes_on_elsewhere_in_t
         fleet.restart()
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_slot_of_a_dead_machine_starts_elsewhere_in_time(url: str) -> None:
     with a_home(settings(url, cap=1)) as home, a_home(settings(url, cap=1)) as other:
         daemon = home.daemon()
@@ -247,6 +248,7 @@ def test_a_machine_that_is_back_within_the_grace_takes_its_own_work_up_again(url
         assert patient.output(run) == "begun\nended\n"
 
 
+@pytest.mark.slow
 def test_what_a_machine_that_was_given_up_still_runs_is_ended_when_its_daemon_is_back(url: str, other: Home) -> None:
     with a_home(settings(url)) as home:
         daemon = home.daemon()
@@ -293,6 +295,7 @@ def test_a_daemon_that_slept_past_its_lease_goes_on_with_what_is_its_own(fleet: 
     assert fleet.daemon.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_daemon_that_slept_until_it_was_given_up_ends_its_children_and_itself_and_nothing_of_others(
     fleet: Fleet, url: str, other: Home
 ) -> None:
@@ -397,6 +400,7 @@ def test_who_is_cut_off_for_good_has_ended_its_children_when_others_take_them_fo
         assert other.client.run(run)["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing(url: str, proxy: Proxy) -> None:
     with a_home(settings(proxy.url)) as home, a_home(settings(url)) as other:
         home.daemon()
@@ -418,6 +422,7 @@ def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing(url: str, 
         assert all(stay.end is not None for stay in stays(other.tmp))
 
 
+@pytest.mark.slow
 def test_who_is_stopped_in_the_middle_of_a_transaction_holds_up_the_others_for_a_while_and_makes_nobody_silent(
     url: str, proxy: Proxy, other: Home
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from itertools import combinations
 from pathlib import Path
 
@@ -16,16 +18,30 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 _ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
 
 
-def is_caught(*names: str) -> bool:
-    return any(simulate(seed, names).violations for seed in range(MOST_SEEDS))
+# Less than pytest's own limit: what that throws into a world would be taken for a fault of the daemon in it.
+SHORT_SECONDS = 90.0
+# Harmful in few worlds since an owner that was silent begins nothing before it is heard: sought in the long form.
+RARE = {"unfenced"}
+_LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.parametrize("name", ALL)
+def is_caught(*names: str, seconds: float = math.inf) -> bool:
+    until = time.monotonic() + seconds
+    return any(time.monotonic() < until and simulate(seed, names).violations for seed in range(MOST_SEEDS))
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in RARE])
 def test_a_planted_mutant_is_caught(name: str) -> None:
+    assert is_caught(name, seconds=SHORT_SECONDS), f"nobody notices that {ALL[name].deed}"
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_LONG) for name in sorted(RARE)])
+def test_a_planted_mutant_that_seldom_does_harm_is_caught(name: str) -> None:
     assert is_caught(name), f"nobody notices that {ALL[name].deed}"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", ALL)
 def test_no_mutant_hides_another(first: str) -> None:
     survivors = [pair for pair in combinations(ALL, 2) if pair[0] == first and not is_caught(*pair)]
