@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rota.domain.errors import Skipped
 from tests.seed1 import document
 from tests.seed1.document import Example, expected, normal
 from tests.seed1.world import World
@@ -77,9 +78,17 @@ def as_the_samples_suppose(world: World) -> None:
     world.a_night_passes()
     broken.unlink()
     for name in ("daily-backup", "rotate-logs", "web-health", "old-cleanup"):
-        world.home.finished(world.home.client.trigger_job(name)["id"])
+        world.home.finished(a_run_of(name, world.home))
     world.a_night_passes()
     world.a_night_passes()
+
+
+def a_run_of(job: str, home: Home) -> str:
+    """One that is asked for now; or the one that the clock has just begun, which will do as well."""
+    try:
+        return str(home.client.trigger_job(job)["id"])
+    except Skipped:
+        return str(home.client.runs(job=job, limit=1)["items"][0]["id"])
 
 
 def shows(world: World, example: Example) -> None:
