@@ -28,7 +28,7 @@ import asyncssh
 from bench.daemon import Scratch, daemon, environment
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
 from bench.machine import ROOT
-from bench.peers import own
+from bench.peers import own, told
 from bench.process import Cost
 from rota.client.api import Client, Snapshot
 from rota.client.unix import UnixTransport
@@ -244,17 +244,11 @@ def _pyinfra(site: Fleet, bins: Path) -> Sample:
 
 
 def _script(site: Fleet, bins: Path, name: str) -> Sample:
-    done = subprocess.run(
-        [bins / "python", _SCRIPTS / name, site.describe()],
-        capture_output=True, text=True, timeout=_LONGEST, env=environment(), check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise TurnFailed(f"{name} ended with {done.returncode}: {done.stderr[-500:]}")
     figures: dict[str, float] = {}
-    for kind, told in json.loads(done.stdout.splitlines()[-1]).items():
-        if told["good"] != len(site.addresses):
-            raise TurnFailed(f"{name}, {kind}: {told['good']} of {len(site.addresses)} hosts")
-        figures |= _figures(site, kind, told["seconds"], told["cpu"])
+    for kind, got in told(name, [bins / "python", _SCRIPTS / name, site.describe()], within=_LONGEST).items():
+        if got["good"] != len(site.addresses):
+            raise TurnFailed(f"{name}, {kind}: {got['good']} of {len(site.addresses)} hosts")
+        figures |= _figures(site, kind, got["seconds"], got["cpu"])
     return Sample(figures)
 
 

@@ -6,16 +6,13 @@ APScheduler 4's memory store is here too. None keeps a record of runs as Rota do
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.daemon import environment
 from bench.harness import Bench, Figure, Sample, Turn, TurnFailed
 from bench.herd import ROTA, measured, raised
-from bench.peers import own
+from bench.peers import own, told
 
 HUEY, APS4_MEMORY, APS4_SQLITE = "Huey SQLite", "APScheduler 4 memory", "APScheduler 4 SQLite"
 _SCRIPTS = Path(__file__).parent / "peers" / "herd"
@@ -27,7 +24,11 @@ def herd_peers(jobs: int, *, lead: float = 20.0) -> Bench:
         python = own.binaries(_SCRIPTS) / "python"
 
         def beside(script: str, store: str, lead: float) -> Sample:
-            return _peer([str(python), str(_SCRIPTS / script), store, str(jobs), str(lead)], jobs, lead)
+            argv: list[str | Path] = [python, _SCRIPTS / script, store, str(jobs), str(lead)]
+            got = told(script, argv, within=lead + 120 + jobs / 5)
+            if got["started"] != jobs:
+                raise TurnFailed(f"{got['started']} starts of {jobs} jobs")
+            return Sample({"last start": got["last"]})
 
         return {
             ROTA: lambda: measured(scratch / f"home-{next(numbers)}", jobs, lead),
@@ -45,17 +46,3 @@ def herd_peers(jobs: int, *, lead: float = 20.0) -> Bench:
         figures=[Figure("last start", "s", ROTA, peer) for peer in (HUEY, APS4_MEMORY, APS4_SQLITE)],
         raised=raised(jobs),
     )
-
-
-def _peer(argv: list[str], jobs: int, lead: float) -> Sample:
-    within = lead + 120 + jobs / 5
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=within, env=environment(), check=False)
-    except subprocess.TimeoutExpired as error:
-        raise TurnFailed(f"it was not done after {within:g} s") from error
-    if done.returncode != 0:
-        raise TurnFailed(f"it ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    got = json.loads(done.stdout.splitlines()[-1])
-    if got["started"] != jobs:
-        raise TurnFailed(f"{got['started']} starts of {jobs} jobs")
-    return Sample({"last start": got["last"]})

@@ -8,20 +8,17 @@ queue beforehand: from the first that is carried out to the last end. All on the
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from bench import postgres
-from bench.daemon import environment
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
 from bench.machine import ROOT
 from bench.nodes import Herd, raised, whole
-from bench.peers import own
+from bench.peers import own, told
 
 ROTA, PGQUEUER, PROCRASTINATE = "Rota", "PgQueuer", "Procrastinate"
 AT_ONCE = 1_000
@@ -58,15 +55,7 @@ def _peer(python: Path, name: str, dsn: str, database: str, jobs: int) -> Sample
     with postgres.a_database(dsn, database) as url:
         argv: list[str | Path] = [python, _SCRIPTS / "with_queues.py", name, "--dsn", url]
         argv += ["--jobs", str(jobs), "--at-once", str(AT_ONCE)]
-        try:
-            done = subprocess.run(
-                argv, capture_output=True, text=True, check=False, timeout=120 + jobs / 50, cwd=ROOT, env=environment()
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TurnFailed(f"{name} was not done after {error.timeout:g} s") from error
-    if done.returncode != 0:
-        raise TurnFailed(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    got = json.loads(done.stdout.splitlines()[-1])
+        got = told(name, argv, within=120 + jobs / 50)
     if got["done"] != jobs:
         raise TurnFailed(f"{got['done']} of {jobs} jobs were done")
     return Sample({"done": jobs / got["seconds"]}, {"jobs": jobs})

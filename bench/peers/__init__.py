@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 from bench.daemon import environment
 from bench.harness import TurnFailed
@@ -20,17 +21,21 @@ def argv(command: str, **options: object) -> list[str]:
 
 
 def measured(command: str, *, within: float, **options: object) -> Mapping[str, float]:
-    """Run an APScheduler peer to its end and return what it printed.
+    """Run an APScheduler peer to its end and return what it printed. Raises TurnFailed as `told` does."""
+    return cast("Mapping[str, float]", told(command, argv(command, **options), within=within))
+
+
+def told(name: str, command: Sequence[str | Path], *, within: float) -> Mapping[str, Any]:
+    """Run a peer's command to its end and return what its last line says.
 
     Raises TurnFailed with its last words, or if it takes longer than `within` seconds.
     """
     try:
         done = subprocess.run(
-            argv(command, **options), capture_output=True, text=True, check=False,
-            timeout=within, cwd=ROOT, env=environment(),
-        )  # fmt: skip
+            command, capture_output=True, text=True, check=False, timeout=within, cwd=ROOT, env=environment()
+        )
     except subprocess.TimeoutExpired as error:
-        raise TurnFailed(f"{command} was not done after {within:g} s") from error
+        raise TurnFailed(f"{name} was not done after {within:g} s") from error
     if done.returncode != 0:
-        raise TurnFailed(f"{command} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return cast("dict[str, float]", json.loads(done.stdout.splitlines()[-1]))
+        raise TurnFailed(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return cast("dict[str, Any]", json.loads(done.stdout.splitlines()[-1]))

@@ -79,7 +79,6 @@ class Worker:
     ) -> None:
         self._owner, self._store, self._clock, self._plans, self._hosts = owner, store, clock, plans, hosts
         self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
-        self._owner = owner
         self._held: dict[int, _Held] = {}
         self._ready_steps: dict[tuple[int, int], Callable[[StepContext], Prepared] | None] = {}
         self._instants: dict[int, StepResult | None] = {}  # by plan id

@@ -21,8 +21,8 @@ from rota.storage.statements import Statements
 from rota.storage.work import Assignment
 
 _PLAN, _START = Statements("plan"), Statements("start")
-# As texts: SQLite's driver takes half a microsecond to find out that it can adapt neither an enum nor a None. So there
-# are statements for the rows of a run that begins at once, without the columns that are NULL or the same in all.
+# As texts, which SQLite's driver need not adapt (see `storage.sqlite`). To adapt a NULL costs it more than to bind a
+# value: so there are statements for a run that begins at once, without the columns that are NULL or the same in all.
 _WAITING, _QUEUED, _RUNNING = RunState.WAITING.value, RunState.QUEUED.value, RunState.RUNNING.value
 
 
