@@ -11,7 +11,7 @@ import click
 from rota.cli.fanout import FAN_OUT_FLAGS, Spread, fan_out_options
 from rota.cli.flags import renamed
 from rota.cli.held import HELD_FLAGS, Held, held_options
-from rota.cli.options import Faults, dry_run, one_of, variables_option
+from rota.cli.options import Faults, dry_run, one_of, variables_option, with_options
 from rota.cli.policies import POLICY_FLAGS, Waits, policy_options, whole
 from rota.domain.errors import FieldError
 
@@ -54,47 +54,44 @@ _FLAGS = {
 
 def definition_options(command: F) -> F:
     """The options that say what a schedule is. The command gets them by the names of `Definition`'s fields."""
-    for option in reversed(
-        (
-            _rule("--when", "TEXT", 'When, in words: "every weekday at 9am", "+90s", "at 17:30".'),
-            _rule("--cron", "EXPRESSION", 'When: a cron expression, "0 2 * * *".'),
-            _rule("--every", "DURATION", "When: an interval, such as 20s, 15m, 1h30m."),
-            _rule("--at", "TIME", 'When: once, at "2026-12-01 02:00", "17:30" or "+90s".'),
-            _rule("--rrule", "RULE", 'When: an RFC 5545 rule, "FREQ=MONTHLY;BYDAY=2TU".'),
-            _rule("--describe", "SENTENCE", 'When, from a sentence about the task: "check my inbox every morning".'),
-            click.option("--continuous", is_flag=True, help="When: again as soon as the last run has ended."),
-            click.option("--on-start", is_flag=True, help="When: each time a daemon starts."),
-            click.option("--manual", is_flag=True, help="When: only when somebody triggers it."),
-            click.option("--start-at", metavar="TIME", help="The clock starts nothing before."),
-            click.option("--end-at", metavar="TIME", help="The clock starts nothing after."),
-            click.option("--max-runs", metavar="N", help="The clock starts so many runs, and no more."),
-            click.option("--playbook", metavar="NAME", help="What: a playbook."),
-            click.option("--do", metavar="ACTION", help='What: one action, "shell: df -h".'),
-            click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, @FILE and more."),
-            variables_option,
-            click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
-            click.option(
-                "--overlap-policy",
-                **one_of(["skip", "queue", "allow", "cancel_running"]),
-                help="When due while the previous run is unfinished. Default: skip.",
-            ),
-            click.option(
-                "--missed-run-policy",
-                **one_of(["skip", "run_once", "run_all"]),
-                help="When due while no daemon ran. Default: skip.",
-            ),
-            click.option("--description", metavar="TEXT", help="What it is for, in your words."),
-            click.option("--enabled", **one_of(["true", "false"]), help="Whether it fires. Default: true."),
-            click.option("--run-timeout", metavar="DURATION", help="End a run that takes longer. Default: 1h."),
-            click.option("--grace", metavar="DURATION", help="Later than this is missed. Default: 60s."),
-            policy_options,
-            held_options,
-            fan_out_options,
-            dry_run,
-        )
-    ):
-        command = option(command)
-    return command
+    return with_options(
+        command,
+        _rule("--when", "TEXT", 'When, in words: "every weekday at 9am", "+90s", "at 17:30".'),
+        _rule("--cron", "EXPRESSION", 'When: a cron expression, "0 2 * * *".'),
+        _rule("--every", "DURATION", "When: an interval, such as 20s, 15m, 1h30m."),
+        _rule("--at", "TIME", 'When: once, at "2026-12-01 02:00", "17:30" or "+90s".'),
+        _rule("--rrule", "RULE", 'When: an RFC 5545 rule, "FREQ=MONTHLY;BYDAY=2TU".'),
+        _rule("--describe", "SENTENCE", 'When, from a sentence about the task: "check my inbox every morning".'),
+        click.option("--continuous", is_flag=True, help="When: again as soon as the last run has ended."),
+        click.option("--on-start", is_flag=True, help="When: each time a daemon starts."),
+        click.option("--manual", is_flag=True, help="When: only when somebody triggers it."),
+        click.option("--start-at", metavar="TIME", help="The clock starts nothing before."),
+        click.option("--end-at", metavar="TIME", help="The clock starts nothing after."),
+        click.option("--max-runs", metavar="N", help="The clock starts so many runs, and no more."),
+        click.option("--playbook", metavar="NAME", help="What: a playbook."),
+        click.option("--do", metavar="ACTION", help='What: one action, "shell: df -h".'),
+        click.option("--target", metavar="SELECTOR", help="Where: all, host:a, group:web, @FILE and more."),
+        variables_option,
+        click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
+        click.option(
+            "--overlap-policy",
+            **one_of(["skip", "queue", "allow", "cancel_running"]),
+            help="When due while the previous run is unfinished. Default: skip.",
+        ),
+        click.option(
+            "--missed-run-policy",
+            **one_of(["skip", "run_once", "run_all"]),
+            help="When due while no daemon ran. Default: skip.",
+        ),
+        click.option("--description", metavar="TEXT", help="What it is for, in your words."),
+        click.option("--enabled", **one_of(["true", "false"]), help="Whether it fires. Default: true."),
+        click.option("--run-timeout", metavar="DURATION", help="End a run that takes longer. Default: 1h."),
+        click.option("--grace", metavar="DURATION", help="Later than this is missed. Default: 60s."),
+        policy_options,
+        held_options,
+        fan_out_options,
+        dry_run,
+    )
 
 
 def _rule(name: str, metavar: str, text: str) -> Callable[[F], F]:

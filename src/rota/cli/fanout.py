@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rota.cli.options import Faults, one_of
+from rota.cli.options import Faults, one_of, with_options
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
@@ -31,22 +31,19 @@ FAN_OUT_FLAGS = {
 
 def fan_out_options(command: F) -> F:
     """The command gets them by the names of `Spread`'s fields."""
-    for option in reversed(
-        (
-            click.option("--targets-at-once", metavar="N", help="Hosts at work at one time. Default: 10."),
-            click.option(
-                "--on-offline", **one_of(["fail", "skip", "wait"]), help="When a host is not there. Default: fail."
-            ),
-            click.option("--lock/--no-lock", "lock", default=None, help="Share no host with another run that locks."),
-            click.option("--throttle", metavar="RATE", help="Start at most so many hosts: 10/s, 30/m, 100/h."),
-            click.option("--batch", metavar="SIZES", help='Hosts in batches, one after the other: "1, 10%, 100%".'),
-            click.option("--batch-pause", metavar="DURATION", help="Wait so long between two batches."),
-            click.option("--max-fail", metavar="N|N%", help="Stop when more hosts fail. With batches: 0."),
-            click.option("--priority", metavar="N", help="Larger goes first. Default: 0."),
-        )
-    ):
-        command = option(command)
-    return command
+    return with_options(
+        command,
+        click.option("--targets-at-once", metavar="N", help="Hosts at work at one time. Default: 10."),
+        click.option(
+            "--on-offline", **one_of(["fail", "skip", "wait"]), help="When a host is not there. Default: fail."
+        ),
+        click.option("--lock/--no-lock", "lock", default=None, help="Share no host with another run that locks."),
+        click.option("--throttle", metavar="RATE", help="Start at most so many hosts: 10/s, 30/m, 100/h."),
+        click.option("--batch", metavar="SIZES", help='Hosts in batches, one after the other: "1, 10%, 100%".'),
+        click.option("--batch-pause", metavar="DURATION", help="Wait so long between two batches."),
+        click.option("--max-fail", metavar="N|N%", help="Stop when more hosts fail. With batches: 0."),
+        click.option("--priority", metavar="N", help="Larger goes first. Default: 0."),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

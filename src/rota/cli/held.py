@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rota.cli.options import Faults
+from rota.cli.options import Faults, with_options
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
@@ -35,27 +35,24 @@ HELD_FLAGS = {
 
 def held_options(command: F) -> F:
     """The command gets them by the names of `Held`'s fields."""
-    for option in reversed(
-        (
-            _several("--tag", "job_tags", "KEY[=VALUE]", "A tag of the schedule; may be repeated."),
-            _several("--calendar", "calendar", "NAME[:defer]", "A calendar that may hold it; may be repeated."),
-            _several("--window", "window", "TIMES[:defer]", 'Start only then: "mon-fri 08:00-18:00"; may be repeated.'),
-            click.option(
-                "--spread",
-                "start_spread",
-                metavar="DURATION",
-                help="Start later by a fixed length of its own below that.",
-            ),
-            click.option(
-                "--jitter",
-                "start_jitter",
-                metavar="DURATION",
-                help="Start later each time by another length below that.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+    return with_options(
+        command,
+        _several("--tag", "job_tags", "KEY[=VALUE]", "A tag of the schedule; may be repeated."),
+        _several("--calendar", "calendar", "NAME[:defer]", "A calendar that may hold it; may be repeated."),
+        _several("--window", "window", "TIMES[:defer]", 'Start only then: "mon-fri 08:00-18:00"; may be repeated.'),
+        click.option(
+            "--spread",
+            "start_spread",
+            metavar="DURATION",
+            help="Start later by a fixed length of its own below that.",
+        ),
+        click.option(
+            "--jitter",
+            "start_jitter",
+            metavar="DURATION",
+            help="Start later each time by another length below that.",
+        ),
+    )
 
 
 def _several(name: str, field: str, metavar: str, text: str) -> Callable[[F], F]:

@@ -16,6 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+def with_options(command: F, *options: Callable[[F], F]) -> F:
+    """The command with these options, which its help shows in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def dry_run(command: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")(command)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rota.cli.options import Faults, one_of
+from rota.cli.options import Faults, one_of, with_options
 
 if TYPE_CHECKING:
     from rota.domain.step import Json
@@ -42,44 +42,35 @@ POLICY_FLAGS = {
 
 def policy_options(command: F) -> F:
     """The command gets them by the names of `Waits`' fields."""
-    for option in reversed(
-        (
-            click.option(
-                "--overlap-limit", metavar="N", help="Of queue those that wait (1), of allow all at once (3)."
-            ),
-            click.option("--queue-timeout", metavar="DURATION", help="Give up a run that waits so long for its turn."),
-            click.option("--start-within", metavar="DURATION", help="Give up a run so long after it was due."),
-            click.option("--catch-up-max", metavar="N", help="Of run_all: at most so many. Default: 100."),
-            click.option("--catch-up-window", metavar="DURATION", help="Of run_all: none that is older."),
-            click.option(
-                "--catch-up-rate", metavar="RATE", help="Of run_all: so many starts, 1/s or 30/m. Default: 1/s."
-            ),
-            click.option("--timeout", metavar="DURATION", help="Of the run and of each step: both at once."),
-            click.option("--step-timeout", metavar="DURATION", help="End a step that takes longer. Default: 5m."),
-            click.option("--total-timeout", metavar="DURATION", help="Of all tries of the step together."),
-            click.option("--retries", metavar="N", help="Try the step again so often when it fails. Default: 0."),
-            click.option("--retry-delay", metavar="DURATION", help="Wait so long before that. Default: 5s."),
-            click.option(
-                "--retry-backoff", **one_of(["fixed", "exponential"]), help="How that goes on. Default: fixed."
-            ),
-            click.option("--retry-max-delay", metavar="DURATION", help="Of exponential: no longer. Default: 5m."),
-            click.option("--retry-jitter", metavar="N%", help="Give or take so much. Of exponential by default 20%."),
-            click.option(
-                "--retry-on",
-                metavar="END",
-                multiple=True,
-                help="Only after failed, timed_out, unreachable, exit:75 …; may be repeated.",
-            ),
-            click.option("--idempotent/--not-idempotent", default=None, help="It may run again if its end is unknown."),
-            click.option(
-                "--on-lost",
-                **one_of(["stop", "retry", "continue"]),
-                help="When nobody knows how it ended. Default: stop.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+    return with_options(
+        command,
+        click.option("--overlap-limit", metavar="N", help="Of queue those that wait (1), of allow all at once (3)."),
+        click.option("--queue-timeout", metavar="DURATION", help="Give up a run that waits so long for its turn."),
+        click.option("--start-within", metavar="DURATION", help="Give up a run so long after it was due."),
+        click.option("--catch-up-max", metavar="N", help="Of run_all: at most so many. Default: 100."),
+        click.option("--catch-up-window", metavar="DURATION", help="Of run_all: none that is older."),
+        click.option("--catch-up-rate", metavar="RATE", help="Of run_all: so many starts, 1/s or 30/m. Default: 1/s."),
+        click.option("--timeout", metavar="DURATION", help="Of the run and of each step: both at once."),
+        click.option("--step-timeout", metavar="DURATION", help="End a step that takes longer. Default: 5m."),
+        click.option("--total-timeout", metavar="DURATION", help="Of all tries of the step together."),
+        click.option("--retries", metavar="N", help="Try the step again so often when it fails. Default: 0."),
+        click.option("--retry-delay", metavar="DURATION", help="Wait so long before that. Default: 5s."),
+        click.option("--retry-backoff", **one_of(["fixed", "exponential"]), help="How that goes on. Default: fixed."),
+        click.option("--retry-max-delay", metavar="DURATION", help="Of exponential: no longer. Default: 5m."),
+        click.option("--retry-jitter", metavar="N%", help="Give or take so much. Of exponential by default 20%."),
+        click.option(
+            "--retry-on",
+            metavar="END",
+            multiple=True,
+            help="Only after failed, timed_out, unreachable, exit:75 …; may be repeated.",
+        ),
+        click.option("--idempotent/--not-idempotent", default=None, help="It may run again if its end is unknown."),
+        click.option(
+            "--on-lost",
+            **one_of(["stop", "retry", "continue"]),
+            help="When nobody knows how it ended. Default: stop.",
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

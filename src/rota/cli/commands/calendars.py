@@ -13,7 +13,7 @@ from rota.cli import times
 from rota.cli.command import Group
 from rota.cli.definition import in_flags
 from rota.cli.emit import emit
-from rota.cli.options import Faults, dry_run
+from rota.cli.options import Faults, dry_run, with_options
 from rota.cli.session import Session, out, say
 from rota.cli.table import render
 from rota.cli.texts import labelled, short_id
@@ -45,19 +45,14 @@ def calendars() -> None:
 
 def _content(command: Callable[..., object]) -> Callable[..., object]:
     """The options that say what a calendar is."""
-    for option in reversed(
-        (
-            click.option("--allow/--blackout", "allow", default=None, help="Start only then, or never then (default)."),
-            click.option(
-                "--window", "windows", metavar="TIMES", multiple=True, help="See docs/calendars.md; repeatable."
-            ),
-            click.option("--apply", "applies", metavar="WHOM", multiple=True, help=f"{_SCOPES}; repeatable."),
-            click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
-            click.option("--description", metavar="TEXT", help="What it is for, in your words."),
-        )
-    ):
-        command = option(command)
-    return command
+    return with_options(
+        command,
+        click.option("--allow/--blackout", "allow", default=None, help="Start only then, or never then (default)."),
+        click.option("--window", "windows", metavar="TIMES", multiple=True, help="See docs/calendars.md; repeatable."),
+        click.option("--apply", "applies", metavar="WHOM", multiple=True, help=f"{_SCOPES}; repeatable."),
+        click.option("--timezone", metavar="ZONE", help="IANA zone of the times. Default: this machine's."),
+        click.option("--description", metavar="TEXT", help="What it is for, in your words."),
+    )
 
 
 @calendars.command("list", example="rota calendars list")

@@ -10,7 +10,7 @@ import click
 from rota.cli.command import Command
 from rota.cli.emit import emit
 from rota.cli.inventory_flags import in_flags
-from rota.cli.options import Faults, dry_run, one_of
+from rota.cli.options import Faults, dry_run, one_of, with_options
 from rota.cli.session import Session, out, say
 from rota.cli.texts import short_id
 
@@ -36,7 +36,8 @@ _TEXTS = {
 
 def _facts(command: F) -> F:
     """The options that `add` and `update` share."""
-    options = [
+    return with_options(
+        command,
         click.option("--address", metavar="ADDRESS[:PORT]", help="Where it is. Default: its name."),
         click.option("--port", metavar="PORT", help="Default: 22."),
         *(
@@ -48,10 +49,7 @@ def _facts(command: F) -> F:
         click.option("--var", "variables", metavar="KEY=VALUE", multiple=True, help="A variable; may be repeated."),
         click.option("--disabled/--enabled", default=None, help="Whether it is left out of all targets."),
         dry_run,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    )
 
 
 @click.command(
