@@ -6,10 +6,13 @@ import os
 import signal
 import zoneinfo
 
+from hypothesis import HealthCheck, settings
+
 from rota.domain.trigger.tzversion import zone_data
 
 
 def pytest_configure() -> None:
+    _choose_examples()
     _read_the_same_zones()
     _heed_signals()
     _keep_bytecode()
@@ -18,6 +21,14 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many a test waits for processes, and nobody should wait for it."""
     return (os.cpu_count() or 1) + 1
+
+
+def _choose_examples() -> None:
+    """The same examples each time, so that a test fails always or never; and no limit on how long one takes or is
+    sought, which says something of the machine and what else it does, not of Rota."""
+    hasty = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    settings.register_profile("rota", deadline=None, derandomize=True, suppress_health_check=hasty)
+    settings.load_profile("rota")
 
 
 def _read_the_same_zones() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -18,7 +19,8 @@ from rota.backup.making import Backups
 from rota.clock import SystemClock
 from rota.connectors.local.connector import LocalConnector
 from rota.connectors.ways import Reaches, Ssh, Ways
-from rota.daemon.locks import OwnerLock, dead_here, dead_owners, sweep_owners, was_here
+from rota.daemon.keeper_marks import KeeperMarks
+from rota.daemon.locks import OwnerLock, dead_here, dead_owners, sweep_owners
 from rota.daemon.playbooks import PlaybookFolder
 from rota.domain.clocks import Change, Kind
 from rota.domain.errors import DiskFull, Unavailable
@@ -149,9 +151,7 @@ async def _parts(
         node = instance.node_name() if bundle.is_shared else None
         instance_id = await bundle.for_ends.write(lambda tx: _settle_in(tx, owner_id, kind=kind, cap=cap, node=node))
         plans, pump = Plans(store), OutputPump(output, clock, events)
-        local = LocalConnector(
-            instance.keeper_dir, owner_id, was_here=lambda owner: was_here(instance.owners_dir, owner)
-        )
+        local = LocalConnector(instance.keeper_dir, owner_id, KeeperMarks(instance.owners_dir, owner))
         ssh = Ssh(
             instance, settings.ssh, clock, instance_id=instance_id, agent=os.environ.get("SSH_AUTH_SOCK"),
             hosts=lambda name: store.read(lambda tx: _host_named(tx, name)),
@@ -168,8 +168,8 @@ async def _parts(
         watch = None
         if oversees:
             watch = ClockWatch(
-                store=bundle.for_ends, clock=clock, ahead=bundle.clock_ahead, trusts=settings.trust_clock,
-                tell=_tell_of_the_clock,
+                store=bundle.for_ends, clock=clock, ahead=bundle.clock_ahead, machine=platform.node(),
+                trusts=settings.trust_clock, tell=_tell_of_the_clock,
             )  # fmt: skip
         worker.holds_back = lambda: reserve.was_spent() or (watch is not None and watch.doubt is not None)
         planner = None

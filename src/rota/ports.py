@@ -241,26 +241,37 @@ class OutputPiece(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """Everything a run is made from. Plan and targets are frozen before this exists (DESIGN §3 Frozen)."""
+class RunTerms:
+    """What a run is made from, but for whose it is: equal jobs share one. Plan and targets are frozen before this
+    exists (DESIGN §3 Frozen)."""
 
-    title: str  # the job's name, or the ad-hoc action's short form
     kind: str  # cron interval once manual rerun adhoc
     plan_id: int
     target_set_id: int
     members: tuple[Member, ...]  # as in the target set; never empty
     principal: str
-    job_id: int | None = None
-    job_version_id: int | None = None
     overlap: Overlap | None = None  # None = no overlap rule (ad hoc)
     overlap_limit: int | None = None  # of `queue` and `allow`; None = their default
     patience: Patience | None = None  # None: it waits as long as it must
-    key: str | None = None  # makes the request idempotent within its job
     priority: int = 0
     targets_at_once: int = 10
     fan_out: FanOut | None = None  # None: no rules beyond `targets_at_once`
     run_timeout: Micros = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest(RunTerms):
+    """Everything a run is made from."""
+
+    title: str  # the job's name, or the ad-hoc action's short form
+    job_id: int | None = None
+    job_version_id: int | None = None
+    key: str | None = None  # makes the request idempotent within its job
     rerun_of: int | None = None
+
+    @property
+    def terms(self) -> RunTerms:
+        return self
 
 
 class Launcher(Protocol):

@@ -75,10 +75,10 @@ async def test_a_month_shows_what_a_calendar_drops(rota: Rota) -> None:
 
 
 async def test_a_month_of_seconds_takes_no_longer_than_one_of_days(rota: Rota) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     days = (await rota.api.get("/preview", every="1s", month="2026-03")).json["days"]
     assert {day["starts"] for day in days} == {86_400}
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 async def test_a_month_is_that_of_the_zone(rota: Rota) -> None:

@@ -119,7 +119,7 @@ def test_names_of_schedules_are_completed(daemon: Canned) -> None:
 def test_a_person_gets_a_prompt_a_history_and_a_way_out(daemon: Canned) -> None:
     daemon.on("GET", "/jobs/nightly", (200, a_job(name="nightly")))
     env = environment(daemon.home, TERM="dumb")
-    child = pexpect.spawn(sys.executable, ["-m", "rota", "shell"], env=env, encoding="utf-8", timeout=20)
+    child = pexpect.spawn(sys.executable, ["-m", "rota", "shell"], env=env, encoding="utf-8", timeout=60)
     child.expect_exact("rota> ")
     child.sendline("jobs show nightly")
     child.expect("Name: +nightly")

@@ -174,7 +174,7 @@ def test_ctrl_c_leaves_a_run_that_a_daemon_carries_out(daemon: Canned) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "web-1| working\n"
         child.send_signal(signal.SIGINT)
-        _, talk = child.communicate(timeout=30)
+        _, talk = child.communicate(timeout=60)
     finally:
         leave.set()
         child.kill()
@@ -201,7 +201,7 @@ def test_ctrl_c_cancels_a_run_of_this_process_and_sees_it_end(home: Path, number
     assert child.stdout is not None
     assert child.stdout.readline() == "web-1| working\n"
     child.send_signal(number)
-    printed, talk = child.communicate(timeout=30)
+    printed, talk = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "Cancelling the run" in talk
     assert "run_00112233 cancelled in" in printed
@@ -218,7 +218,7 @@ def test_a_second_ctrl_c_leaves_at_once(home: Path) -> None:
         assert child.poll() is None
     assert child.stdout.readline() == "web-1| asked to cancel\n"
     child.send_signal(signal.SIGINT)
-    printed, talk = child.communicate(timeout=30)
+    printed, talk = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "rota why run_00112233" in talk
     assert "closed in order" not in printed
@@ -245,7 +245,7 @@ def on_a_terminal(daemon: Canned, *args: str, rows: int = 12) -> pexpect.spawn[s
         env=environment(daemon.home, TERM="xterm-256color"),
         dimensions=(rows, 80),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
 
 

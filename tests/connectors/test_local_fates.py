@@ -13,27 +13,33 @@ from pathlib import Path
 import pytest
 
 from rota.connectors.local.connector import LocalConnector
+from rota.domain.errors import NotFound
 from rota.domain.inventory import Host
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate
 from rota.domain.step import Command, Exit
 from rota.keeper.process.protocol import BEGUN, JOURNAL
+from tests.support.keepers import a_connector
 
 HERE = Host(name="@controller", connector="local")
 
 
 class Home:
-    """Where owners come and go. Those named `own_here…` are known to have worked in it."""
+    """Where owners come and go. They leave their lock files: it is known that they have worked here."""
 
     def __init__(self, folder: Path) -> None:
-        self.keepers = folder
+        self.folder, self.keepers = folder, folder / "keeper"
         self.living: list[LocalConnector] = []
 
     async def begins(self, owner: str) -> LocalConnector:
-        connector = LocalConnector(self.keepers, owner, was_here=lambda known: known.startswith("own_here"))
+        connector = a_connector(self.folder, owner)
         await connector.open()
         self.living.append(connector)
         return connector
+
+    def came(self, owner: str) -> None:
+        """It has worked here, and died before it had a keeper."""
+        a_connector(self.folder, owner)
 
     async def dies(self, connector: LocalConnector) -> None:
         """Its keeper lives on."""
@@ -43,7 +49,7 @@ class Home:
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
-    home = Home(tmp_path / "keeper")
+    home = Home(tmp_path / "home")
     yield home
     for connector in home.living:
         await connector.close(leave=False)
@@ -61,6 +67,7 @@ def is_first(owner: str) -> bool:
 
 
 async def test_an_owner_that_never_had_a_keeper_started_nothing(home: Home) -> None:
+    home.came("own_here_1")
     second = await home.begins("own_here_2")
     await second.adopt(is_first)
     assert second.fate("att-1", owner="own_here_1") is Fate.NEVER_STARTED
@@ -89,6 +96,7 @@ async def test_asked_again_it_answers_the_same_and_the_end_is_still_there(home: 
 
 
 async def test_where_an_owner_died_before_its_keeper_was_born_nothing_was_started(home: Home) -> None:
+    home.came("own_here_1")
     begun_like_another(await home.begins("own_here_2"), home.keepers / "own_here_1-1")
     third = await home.begins("own_here_3")
     await third.adopt(is_first)
@@ -96,6 +104,7 @@ async def test_where_an_owner_died_before_its_keeper_was_born_nothing_was_starte
 
 
 async def test_on_another_boot_that_is_no_proof_any_more(home: Home) -> None:
+    home.came("own_here_1")
     begun_like_another(await home.begins("own_here_2"), home.keepers / "own_here_1-1", boot="another")
     third = await home.begins("own_here_3")
     await third.adopt(is_first)
@@ -111,6 +120,7 @@ def begun_like_another(connector: LocalConnector, folder: Path, **changed: str) 
 
 
 async def test_a_folder_that_was_never_finished_goes_and_proves_nothing(home: Home) -> None:
+    home.came("own_here_1")
     second = await home.begins("own_here_2")
     draft = home.keepers / ".own_here_1-1"
     draft.mkdir()
@@ -191,6 +201,64 @@ async def test_a_keeper_whose_folder_was_half_removed_speaks_of_nothing(
     monkeypatch.setattr(shutil, "rmtree", lambda folder, **_: [(folder / name).unlink() for name in (BEGUN, JOURNAL)])
     await second.tidy()
     monkeypatch.undo()
+    await home.dies(second)
+    third = await home.begins("own_here_3")
+    await third.adopt(lambda owner: owner != "own_here_3")
+    assert third.fate("att-1", owner="own_here_2") is Fate.NEVER_STARTED
+
+
+async def started(home: Home, connector: LocalConnector, token: str, script: str = "echo $$; exec sleep 60") -> int:
+    """Start a child that tells its number, and lives on."""
+    order(connector, script, token)
+    while not (said := await _output(connector, token)):
+        await asyncio.sleep(0.01)
+    return int(said)
+
+
+async def _output(connector: LocalConnector, token: str) -> bytes:
+    try:
+        return (await connector.read(token, 0, 100)).data
+    except NotFound:
+        return b""
+
+
+@pytest.mark.parametrize("gone", ["own_here_1-1", "."], ids=["its folder", "the folder of all keepers"])
+async def test_what_a_keeper_ran_whose_folder_somebody_removed_is_not_started_again(home: Home, gone: str) -> None:
+    first = await home.begins("own_here_1")
+    child = await started(home, first, "att-1")
+    try:
+        await home.dies(first)
+        shutil.rmtree(home.keepers / gone)
+        second = await home.begins("own_here_2")
+        assert await second.adopt(is_first) == set()
+        assert second.fate("att-1", owner="own_here_1") is Fate.GONE
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+async def test_an_owner_speaks_for_what_it_took_over_only_while_that_keeper_s_folder_is_there(home: Home) -> None:
+    """Its own keeper says of an attempt of the first that it never started it, which is true and proves nothing."""
+    first = await home.begins("own_here_1")
+    child = await started(home, first, "att-1")
+    try:
+        await home.dies(first)
+        second = await home.begins("own_here_2")
+        await second.adopt(is_first)
+        assert second.fate("att-1", owner="own_here_1") is Fate.LIVE
+        await home.dies(second)
+        shutil.rmtree(home.keepers / "own_here_1-1")
+        third = await home.begins("own_here_3")
+        await third.adopt(lambda owner: owner != "own_here_3")
+        assert third.fate("att-1", owner="own_here_2") is Fate.GONE
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+async def test_a_keeper_that_was_let_go_of_is_not_missed(home: Home) -> None:
+    first, second = await home.begins("own_here_1"), await home.begins("own_here_2")
+    await home.dies(first)
+    await second.adopt(is_first)
+    await second.tidy()
     await home.dies(second)
     third = await home.begins("own_here_3")
     await third.adopt(lambda owner: owner != "own_here_3")

@@ -20,19 +20,19 @@ from rota.domain.step import Step
 from rota.domain.trigger.spec import CronTrigger, IntervalTrigger, ManualTrigger, TriggerSpec
 from rota.ports import Member, RunRequest, Tx
 from rota.storage.admission import admit
-from rota.storage.cards import load_cards, upcoming
+from rota.storage.cards import Card, load_cards, upcoming
 from rota.storage.claiming import claim
 from rota.storage.executor import Executor, InlineExecutor
 from rota.storage.finishing import cancel_run, move_on, settle
 from rota.storage.freeze import plan_for, store_plan, target_set_for
 from rota.storage.jobs import JobRow, get_job_by_id, insert_job, save_version
 from rota.storage.launching import Draft, Launch
-from rota.storage.planning import Card, Planned, plan_due
+from rota.storage.planning import Planned, plan_due
 from rota.storage.postgres import PostgresStore
-from rota.storage.schema import prepare
 from rota.storage.sqlite import SqliteStore
 from rota.storage.work import Assignment, AttemptEnd, Report, Settled, TargetEnd
 from tests.support.clock import ManualClock
+from tests.support.empty_store import lay_empty_store
 
 AnyStore = SqliteStore | PostgresStore
 NOOP = Step(name="main", action="noop")
@@ -216,7 +216,7 @@ _FIVE_RUNS = "INSERT INTO run_limit (key, cap, used) VALUES ('runs', 5, 0)"
 
 def a_store(path: Path, clock: ManualClock, executor: Executor | None = None) -> SqliteStore:
     """A new store with the default cap of five runs, transactions inline unless told otherwise."""
-    prepare(path, create=True)
+    lay_empty_store(path)
     store = SqliteStore(path, clock=clock, executor=executor or InlineExecutor())
     store._write_group([lambda tx: tx.driver.execute(_FIVE_RUNS)])
     return store

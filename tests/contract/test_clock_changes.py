@@ -7,6 +7,7 @@ from functools import partial
 from rota.domain.clocks import Change, Kind
 from rota.domain.fanout import FanOut, Throttle
 from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
+from rota.domain.job import NamedTrigger
 from rota.domain.policy import Missed, Patience
 from rota.domain.reasons import Reason
 from rota.storage import clock_changes
@@ -64,6 +65,18 @@ async def test_a_span_that_reaches_beyond_now_is_shortened_and_one_beyond_now_go
     world.clock.set_wall(NOON - 10 * DAY)
     await world.store.write(clock_changes.take_back)
     assert await world.ledger("count") == []
+
+
+async def test_a_span_is_shortened_by_the_rhythm_that_it_was_written_by(world: StoreWorld) -> None:
+    job = await world.a_job("job", HOURLY)
+    world.clock.set_wall(NOON + YEAR)
+    world.clock.advance(1800)
+    await world.plan()
+    world.clock.advance(1)
+    await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron("*/25 * * * *")),))
+    world.clock.set_wall(NOON + 5 * HOUR + MINUTE)
+    await world.store.write(clock_changes.take_back)
+    assert await world.ledger("first_nominal, last_nominal, count") == [(NOON + HOUR, NOON + 5 * HOUR, 5)]
 
 
 async def test_an_instant_that_ran_ahead_of_its_time_is_passed_over_when_it_comes(world: StoreWorld) -> None:
@@ -136,3 +149,44 @@ async def test_a_second_start_does_not_tell_again_what_the_first_told(world: Sto
     world.clock.advance(60)
     again = set_back(world.clock.now(), HOUR - MINUTE)
     assert not await world.store.write(partial(clock_changes.set_back, change=again, said="again", is_live=False))
+
+
+async def told_once(
+    world: StoreWorld, change: Change, machine: str | None, known: clock_changes.Recorded | None = None
+) -> clock_changes.Recorded | None:
+    return await world.store.write(
+        partial(clock_changes.record_once, change=change, said="so it was", machine=machine, known=known)
+    )
+
+
+async def lines(world: StoreWorld) -> int:
+    count: int = await world.one("SELECT count(*) FROM audit WHERE subject = ?", clock_changes.SUBJECT)
+    return count
+
+
+async def test_a_step_forward_is_one_line_however_many_daemons_see_it(world: StoreWorld) -> None:
+    is_shared = await world.store.read(lambda tx: not tx.is_exclusive)
+    step = Change(kind=Kind.SET_FORWARD, at=world.clock.now(), by=HOUR)
+    await told_once(world, step, None)
+    await told_once(world, Change(kind=Kind.SET_FORWARD, at=step.at + 9 * SECOND, by=HOUR), None)
+    assert await lines(world) == (1 if is_shared else 2)
+
+
+async def test_a_second_step_like_the_first_has_a_line_of_its_own(world: StoreWorld) -> None:
+    step = Change(kind=Kind.SET_FORWARD, at=world.clock.now(), by=5 * SECOND)
+    first = await told_once(world, step, None)
+    world.clock.advance(20)
+    again = Change(kind=Kind.SET_FORWARD, at=world.clock.now(), by=5 * SECOND)
+    assert await told_once(world, again, None, known=first) != first
+    assert await lines(world) == 2
+
+
+async def test_each_machine_that_slept_has_a_line_of_its_own(world: StoreWorld) -> None:
+    is_shared = await world.store.read(lambda tx: not tx.is_exclusive)
+    slept = Change(kind=Kind.SLEPT, at=world.clock.now(), by=HOUR)
+    await told_once(world, slept, "atlas")
+    await told_once(world, slept, "atlas")  # another daemon there
+    assert await lines(world) == (1 if is_shared else 2)
+    line = await told_once(world, slept, "hera")
+    assert line is not None
+    assert line.machine == "hera"

@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 
 from rota.clock import SystemClock
-from rota.connectors.local.connector import LocalConnector
 from rota.connectors.ssh.connection import Dialer
 from rota.connectors.ssh.connector import SshConnector
 from rota.connectors.ssh.credentials import Credentials
@@ -26,6 +25,7 @@ from rota.domain.fileop import read_exit
 from rota.domain.inventory import Host
 from rota.domain.step import Command, Exit, FileOp, Order
 from rota.ports import Connector
+from tests.support.keepers import a_connector
 from tests.support.sshd import Sshd, host_of, learn, nobody, write_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,7 +84,7 @@ async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 def make(request: pytest.FixtureRequest, kind: str, scratch: Path) -> World:
     if kind == "local":
-        return World(LocalConnector(scratch / "keeper", "owner"), Host(name="local"), scratch)
+        return World(a_connector(scratch, "own_a"), Host(name="local"), scratch)
     sshd: Sshd = request.getfixturevalue("server")
     return World(_ssh(sshd, scratch), host_of(sshd), _folder_on(sshd.server))
 

@@ -55,9 +55,9 @@ async def test_run_once_does_not_catch_up_beside_an_instant_that_is_in_time(worl
 async def test_a_year_down_at_every_minute_is_one_span_and_takes_no_time(world: StoreWorld) -> None:
     await world.a_job()
     world.clock.advance(365 * 86400 + 30)
-    began = time.perf_counter()
+    began = time.process_time()
     planned = await world.plan()
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert await world.ledger("reason, first_nominal, last_nominal, count") == [
         (Reason.MISSED, DUE, NOON + 365 * DAY - MINUTE, 365 * 1440 - 1)
     ]

@@ -201,7 +201,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_by_everybody() -> None:
         for _ in range(5):
             with pytest.raises(Unavailable, match="cannot be reached"):
                 server.connect()
-        assert time.monotonic() - began < 2 * 2
+        assert time.monotonic() - began < 4 * 2
 
 
 def test_a_password_is_in_no_message(proxy: Proxy) -> None:

@@ -81,9 +81,34 @@ def test_a_nul_is_replaced_as_in_one_row(driver: PostgresDriver) -> None:
     assert rows(driver) == [("a\N{REPLACEMENT CHARACTER}b", None, 1)] * MANY
 
 
+def test_new_rows_are_as_they_were_given(driver: PostgresDriver) -> None:
+    driver.executemany("INSERT INTO item (id, word, is_new) VALUES (?, ?, FALSE)", list(enumerate(ODD, 101)))
+    assert rows(driver) == [(word, False, 0) for word in ODD]
+
+
+def test_a_nul_is_replaced_in_many_new_rows(driver: PostgresDriver) -> None:
+    given = [(101 + i, "a\0b" if i == 3 else None, None) for i in range(MANY)]
+    driver.executemany("INSERT INTO item (id, word, is_new) VALUES (?, ?, ?)", given)
+    assert rows(driver) == [("a\N{REPLACEMENT CHARACTER}b", None, 0)]
+
+
 def test_a_statement_without_the_mark_is_executed_for_each_row(driver: PostgresDriver) -> None:
     driver.executemany("UPDATE item SET word = ? WHERE id = ?", [("a", 1 + i) for i in range(MANY)])
     assert rows(driver) == [("a", None, 0)] * MANY
+
+
+def test_the_key_leads_to_the_rows_whatever_statistics_say_of_them(
+    driver: PostgresDriver, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    connection.execute("INSERT INTO item (id, word) SELECT generate_series(101, 20000), 'queued yet'")
+    connection.execute("ANALYZE item")
+    connection.execute("UPDATE item SET word = 'queued'; SET enable_seqscan = off")  # as in a session of ours
+    change = "UPDATE item SET count = ? WHERE id = ? /*pg key*/ AND word = 'queued' AND is_new IS NULL"
+    explain = f"EXPLAIN {for_many(translated(change), connection)}"
+    ids = f"{{{','.join(map(str, range(1, 1001)))}}}"
+    plan = "\n".join(str(line) for (line,) in psycopg.RawCursor(connection).execute(explain, [ids, ids]).fetchall())
+    assert re.search(r"Cond: \((item\.)?id = each\.p2\)", plan), plan
+    assert driver.executemany(change, [(1, 1 + i) for i in range(MANY)]).rowcount == MANY
 
 
 @pytest.mark.parametrize("statement", marked(), ids=lambda text: " ".join(text.split()[:2]))

@@ -23,12 +23,13 @@ from rota.engine.events import RunEvents
 from rota.engine.launcher import _launch
 from rota.engine.outbox import Outbox
 from rota.ports import Tx
+from rota.storage import launching, limits
 from rota.storage.admission import admit
 from rota.storage.finishing import CancelOrder, expire_unstarted
 from rota.storage.leases import Terms, renew, take_from
 from rota.storage.postgres import TRIES, PostgresStore
 from rota.storage.rescue import Rescued, add_owner, take_over
-from rota.storage.work import AttemptEnd, Report, Settled
+from rota.storage.work import AttemptEnd, Report
 from tests.contract.store_world import MINUTELY, StoreWorld, a_command, a_postgres_store
 from tests.support.clock import ManualClock
 from tests.support.daemon import until
@@ -338,11 +339,11 @@ async def test_a_run_whose_patience_is_over_expires_or_is_admitted_and_never_bot
 
     async def expire_later() -> None:
         one.clock.advance(61)
-        await other.store.write(lambda tx: expire_unstarted(tx, Settled({}, set(), [])))
+        await other.store.write(expire_unstarted)
 
     admitted, _ = await meet(one.proxy.hold_at(word), one.admit(), expire_later(), url)
     for _ in range(2):  # whatever was passed over is looked at again
-        await other.store.write(lambda tx: expire_unstarted(tx, Settled({}, set(), [])))
+        await other.store.write(expire_unstarted)
     assert await one.one("SELECT state FROM run WHERE id = ?", run_id) == "expired"
     states = await one.sql("SELECT state FROM run_target WHERE run_id = ?", run_id)
     assert states == [("skipped",)] * len(admitted)
@@ -376,6 +377,68 @@ async def test_the_cap_on_runs_is_not_overshot_by_two_that_make_them(
     )  # fmt: skip
     assert sorted(await one.runs()) == ["running", "waiting"]
     assert await one.used() == 1
+
+
+BATCHES = [b"SAVEPOINT launch", b"INSERT INTO run (", b"UPDATE run_limit", COMMIT]
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every start goes the way of a batch of many: the caps are held last."""
+    monkeypatch.setattr(launching, "MANY", 1)
+
+
+@pytest.mark.usefixtures("batches")
+@pytest.mark.parametrize("word", BATCHES)
+async def test_the_cap_on_runs_is_not_overshot_by_two_batches_that_both_saw_room(
+    one: Node, other: Node, url: str, word: bytes
+) -> None:
+    await one.cap(1)
+    requests = [await node.request() for node in (one, other)]
+    await meet(
+        one.proxy.hold_at(word), one.launch(requests[0], "own_a"), other.launch(requests[1], "own_b"), url
+    )  # fmt: skip
+    assert sorted(await one.runs()) == ["running", "waiting"]
+    assert await one.used() == 1
+
+
+@pytest.mark.usefixtures("batches")
+@pytest.mark.parametrize("word", BATCHES)
+@pytest.mark.parametrize("key", ["targets", "host:host-1"])
+async def test_a_cap_on_targets_is_not_overshot_by_two_batches_that_both_saw_room(
+    one: Node, other: Node, url: str, word: bytes, key: str
+) -> None:
+    await one.sql("INSERT INTO run_limit (key, cap, used) VALUES (?, 1, 0)", key)
+    requests = [await node.request(targets=2) for node in (one, other)]
+    await meet(
+        one.proxy.hold_at(word), one.launch(requests[0], "own_a"), other.launch(requests[1], "own_b"), url
+    )  # fmt: skip
+    at_work = {row.key: row.used for row in await one.store.read(limits.all_limits)}
+    assert at_work[key] == 1
+    await one.claim()
+    assert {row.key: row.used for row in await one.store.read(limits.all_limits)} == at_work
+
+
+@pytest.mark.usefixtures("batches")
+@pytest.mark.parametrize("word", BATCHES)
+async def test_a_cap_on_targets_is_not_overshot_by_a_batch_and_a_claim(
+    one: Node, other: Node, url: str, word: bytes
+) -> None:
+    await one.sql("INSERT INTO run_limit (key, cap, used) VALUES ('targets', 3, 0)")
+    request = await one.request(targets=2)
+    await one.make(targets=2, owner=None)
+    await meet(one.proxy.hold_at(word), one.launch(request, "own_a"), other.claim("own_b"), url)
+    await one.claim("own_a")
+    assert await one.one("SELECT count(*) FROM run_target WHERE state = 'running'") == 3
+
+
+@pytest.mark.usefixtures("batches")
+async def test_nobody_waits_for_a_batch_that_is_being_written(one: Node, other: Node) -> None:
+    _, [work] = await other.make()
+    request = await one.request()
+    hold = one.proxy.hold_at(b"INSERT INTO run (")
+    await pass_by(hold, one.launch(request, "own_a"), other.end(work))
+    assert (await one.runs(), await one.used()) == (["succeeded", "running"], 1)
 
 
 @pytest.mark.parametrize("word", [b"SELECT cap, used", b"UPDATE run SET state", COMMIT])

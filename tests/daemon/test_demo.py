@@ -119,7 +119,6 @@ def alike(said: str) -> list[str]:
     return sorted(console.alike(said))
 
 
-@pytest.mark.timeout(150)
 def test_the_demo_runs_on_three_hosts_over_ssh_and_leaves_nothing_behind(demo: Demo) -> None:
     demo.until(r"report +manual +success +\S+ +3/3")
     told = [demo.until(r"^ +(\S+)\| I am (\S+), (.*), load").groups() for _ in range(3)]
@@ -136,7 +135,6 @@ def test_the_demo_runs_on_three_hosts_over_ssh_and_leaves_nothing_behind(demo: D
     assert belonging_to(*folders) == []
 
 
-@pytest.mark.timeout(150)
 def test_a_host_of_the_demo_whose_sshd_is_killed_is_told_and_disturbs_no_other(demo: Demo) -> None:
     pid = int(demo.until(r"^ +kill (\d+) ")[1])
     folder = servers_folder(pid)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rota.daemon.locks import FileLock, OwnerLock, dead_here, dead_owners, holder, is_held, sweep_owners, was_here
+from rota.daemon.locks import FileLock, OwnerLock, dead_here, dead_owners, holder, is_held, notes_of, sweep_owners
 from rota.domain.errors import Unavailable
 
 Start = Callable[[str, Path], "subprocess.Popen[str]"]
@@ -170,8 +170,23 @@ def test_the_sweep_deletes_the_files_of_the_dead_and_no_other(tmp_path: Path, st
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert dead_here(tmp_path) == [killed_id]
-    assert was_here(tmp_path, killed_id)
+    assert notes_of(tmp_path, killed_id) == []
     sweep_owners(tmp_path, dead_here(tmp_path))
-    assert not was_here(tmp_path, killed_id)
+    assert notes_of(tmp_path, killed_id) is None
     assert [path.stem for path in tmp_path.iterdir()] == [alive_id]
     assert dead_owners(tmp_path, [alive_id]) == []
+
+
+def test_what_an_owner_noted_is_there_when_it_is_dead_and_its_record_stays_readable(
+    tmp_path: Path, start: Start
+) -> None:
+    owner_id, lock = OwnerLock.create(tmp_path)
+    with lock:
+        lock.note("+own_x-1", sync=True)
+        lock.note("-own_x-1", sync=False)
+        assert notes_of(tmp_path, owner_id) == ["+own_x-1", "-own_x-1"]
+        held = holder(lock.path)
+        assert held is not None
+        assert held.pid == os.getpid()
+    lock.note("+own_x-2", sync=True)  # given back: nobody asks any more
+    assert notes_of(tmp_path, owner_id) is None

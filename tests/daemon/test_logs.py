@@ -84,7 +84,7 @@ def test_a_reader_who_reads_nothing_does_not_hold_up_who_logs(file: Path) -> Non
     unread, writing = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, stderr=writing, timeout=20, check=True
+            [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, stderr=writing, timeout=60, check=True
         )
     finally:
         os.close(unread)

@@ -40,6 +40,16 @@ async def test_when_all_have_started_verdicts_come_at_once(world: World, daemon:
     assert (await world.verdict(run_id))[0] is RunState.SUCCEEDED
 
 
+async def test_where_starts_wait_for_a_place_the_verdicts_that_give_one_come_at_once(
+    world: World, daemon: Process
+) -> None:
+    daemon.worker.reporter.starts_first(True)
+    daemon.worker.reporter.starts_first(True, ends_make_room=True)
+    run_id = await world.trigger(daemon, steps=[NOOP])
+    await world.quiet()
+    assert (await world.verdict(run_id))[0] is RunState.SUCCEEDED
+
+
 async def test_a_step_of_a_longer_run_is_not_held_up(world: World, daemon: Process) -> None:
     run_id = await world.trigger(daemon, steps=[a_command("a"), a_command("b")])
     daemon.worker.reporter.starts_first(True)
@@ -72,7 +82,7 @@ async def test_no_commit_has_more_verdicts_than_lets_others_in_between(
     clock.advance(HELD_SECONDS)
     for number in range(5):
         reporter.add(a_verdict(number))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reporting = asyncio.create_task(reporter.run())
         await everything.wait()
     reporting.cancel()

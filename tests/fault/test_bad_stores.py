@@ -1,15 +1,14 @@
-"""A store that is corrupt, read-only, full, of a newer version, another user's.
+"""A store that is corrupt, read-only, another user's.
 
 Each gets its clear error and exit code, from the daemon and from a command alike, and nothing is changed on the disk.
+Stores of another program or of a newer version are refused at the same place: tests/contract/test_store_files.py.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,26 +58,6 @@ def test_a_store_with_broken_pages_is_called_damaged(used: Home) -> None:
         assert code == UNAVAILABLE
         assert "the store is damaged" in err
         assert "restore a backup" in err
-
-
-def test_a_store_that_is_some_other_program_s_is_refused(home: Home) -> None:
-    with closing(sqlite3.connect(home.path / "rota.db")) as other:
-        other.execute("CREATE TABLE bookmarks (url TEXT)")
-    for code, err in both(home):
-        assert code == UNAVAILABLE
-        assert "is a SQLite file, but not a Rota store" in err
-
-
-def test_a_store_of_a_newer_version_is_refused_and_not_touched(used: Home) -> None:
-    store = used.path / "rota.db"
-    with closing(sqlite3.connect(store)) as newer:
-        newer.execute("PRAGMA user_version = 99")
-    before = store.read_bytes()
-    for code, err in both(used):
-        assert code == UNAVAILABLE
-        assert "schema 99, made by a newer Rota" in err
-        assert "upgrade this program" in err
-    assert store.read_bytes() == before
 
 
 def test_a_broken_store_of_output_costs_the_output_and_no_verdict(used: Home) -> None:

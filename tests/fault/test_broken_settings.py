@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.daemon import Home
 
 USAGE = 2
@@ -21,21 +19,9 @@ def test_every_fault_of_the_settings_is_told_at_once_with_its_line(home: Home) -
     assert not (home.path / "rota.db").exists()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "schedule: [",
-        "schedule: {enabled: true",
-        "- a\n- list",
-        "\t",
-        "a: &a [*a]",
-        "x: 1\nx: 2",
-        "{{{{",
-        "!!python/x 1",
-    ],
-)
-def test_what_is_not_yaml_or_not_settings_is_refused_by_the_daemon(home: Home, text: str) -> None:
-    home.settings(text)
+def test_what_is_not_yaml_is_refused_by_the_daemon(home: Home) -> None:
+    """What else is not, or no settings: tests/unit/settings."""
+    home.settings("schedule: [")
     said = home.rota("daemon", "run")
     assert said.code == USAGE
     assert "rota.yaml" in said.err

@@ -7,6 +7,7 @@ test_broken_settings.py; backups: tests/backup/test_archive.py.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 from collections.abc import Callable
@@ -39,13 +40,6 @@ def overwrite(file: Path, at: int, data: bytes) -> None:
         opened.write(data)
 
 
-def starts(home: Home) -> None:
-    """A daemon starts, and what was in the store is there."""
-    home.daemon()
-    assert [job["name"] for job in home.client.jobs()["items"]] == ["noop"]
-    assert home.finished(home.run("shell: echo hi"))["state"] == "succeeded"
-
-
 @pytest.mark.parametrize("kept", [100, 4096, 40_000, 0.5, 0.99])
 async def test_a_store_that_is_cut_off_is_refused_and_left_as_it_is(
     tmp_path: Path, made_store: Path, kept: float
@@ -76,15 +70,27 @@ def test_an_empty_store_beside_output_of_runs_is_not_taken_for_a_new_one(used: H
     assert store.stat().st_size == 0
 
 
-@pytest.mark.parametrize("content", [b"garbage" * 1000, b"\x37\x7f\x06\x82" + b"\0" * 5000])
-def test_a_wal_that_is_garbage_costs_nothing_that_was_in_the_store(used: Home, content: bytes) -> None:
-    (used.path / "rota.db-wal").write_bytes(content)
-    starts(used)
-
-
-def test_an_index_of_the_wal_that_is_garbage_is_made_anew(used: Home) -> None:
-    (used.path / "rota.db-shm").write_bytes(os.urandom(32_768))
-    starts(used)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rota.db-wal", b"garbage" * 1000),
+        ("rota.db-wal", b"\x37\x7f\x06\x82" + b"\0" * 5000),
+        ("rota.db-shm", random.Random(1).randbytes(32_768)),
+    ],
+    ids=["garbage", "header", "index"],
+)
+async def test_a_wal_or_its_index_that_is_garbage_costs_nothing_that_was_in_the_store(
+    tmp_path: Path, made_store: Path, name: str, content: bytes
+) -> None:
+    """As every process opens it, in this one."""
+    store = Path(shutil.copy(made_store / "rota.db", tmp_path))
+    (tmp_path / name).write_bytes(content)
+    reserve = Reserve(tmp_path / "reserve", clock=SystemClock(), keeps=False, tell=lambda _: None)
+    opened = await open_embedded(store, tmp_path / "output.db", clock=SystemClock(), on_fatal=raising, reserve=reserve)
+    jobs = await opened.store.read(lambda tx: tx.driver.execute("SELECT name FROM job").fetchall())
+    await opened.store.write(lambda tx: tx.driver.execute("INSERT INTO instance VALUES ('written', 'yes')"))
+    await opened.close()
+    assert [name for (name,) in jobs] == ["noop"]
 
 
 def test_a_wal_with_a_torn_end_gives_all_commits_before_it(home: Home) -> None:
@@ -99,7 +105,7 @@ def test_a_wal_with_a_torn_end_gives_all_commits_before_it(home: Home) -> None:
     assert {job["name"] for job in home.client.jobs()["items"]} == {"first", "second"}
 
 
-@pytest.mark.parametrize("kept", [10, 5000])
+@pytest.mark.parametrize("kept", [10, pytest.param(5000, marks=pytest.mark.slow)])
 def test_an_output_store_that_is_cut_off_costs_output_only(used: Home, kept: int) -> None:
     os.truncate(used.path / "output.db", kept)
     used.daemon()
@@ -116,12 +122,18 @@ def test_an_output_store_with_broken_pages_costs_output_only(used: Home) -> None
     assert used.finished(run)["targets"][0]["attempts"][0]["exit_code"] == 3
 
 
-def test_journals_of_keepers_that_are_garbage_hold_up_no_start(used: Home) -> None:
+def test_neither_journals_nor_locks_nor_a_reserve_that_are_garbage_hold_up_a_start(used: Home) -> None:
     for number, content in enumerate((b"", os.urandom(5000), b"00000000 {}\n" * 100)):
         folder = used.path / "keeper" / f"keeper-{number}"
         folder.mkdir(parents=True)
         (folder / "journal").write_bytes(content)
-    starts(used)
+    (used.path / "engine.lock").write_bytes(os.urandom(500))
+    (used.path / "owners").mkdir()
+    (used.path / "owners" / "own_0000000000000000.lock").write_bytes(b"\xff")
+    (used.path / "reserve").mkdir()
+    used.daemon()
+    assert [job["name"] for job in used.client.jobs()["items"]] == ["noop"]
+    assert used.finished(used.run("shell: echo hi"))["state"] == "succeeded"
 
 
 def test_playbook_files_that_are_no_playbooks_are_named_and_left_alone(used: Home) -> None:
@@ -139,26 +151,15 @@ def test_playbook_files_that_are_no_playbooks_are_named_and_left_alone(used: Hom
     assert (folder / "binary.yaml").stat().st_size == 3000
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: \x00b\n", b"\x80" * 5000, b"x" * 2_000_000])
-def test_settings_that_are_no_text_are_refused_and_left_as_they_are(home: Home, content: bytes) -> None:
+def test_settings_that_are_no_text_are_refused_and_left_as_they_are(home: Home) -> None:
+    """What else is no text: tests/unit/settings."""
+    content = b"\xff\xfe\x00"
     (home.path / "rota.yaml").write_bytes(content)
     said = home.rota("daemon", "run")
     assert said.code == 2
     assert "rota.yaml cannot be used" in said.err
     assert "Traceback" not in said.err
     assert (home.path / "rota.yaml").read_bytes() == content
-
-
-def test_a_reserve_that_is_something_else_is_no_reason_not_to_start(used: Home) -> None:
-    (used.path / "reserve").mkdir()
-    starts(used)
-
-
-def test_locks_with_garbage_in_them_are_locks_all_the_same(used: Home) -> None:
-    (used.path / "engine.lock").write_bytes(os.urandom(500))
-    (used.path / "owners").mkdir()
-    (used.path / "owners" / "own_0000000000000000.lock").write_bytes(b"\xff")
-    starts(used)
 
 
 # What a keeper left, when it and its daemon are killed
@@ -214,6 +215,23 @@ def test_an_end_that_cannot_be_read_is_unknown_and_nothing_is_started_again(
     assert len(witnessed(home.tmp)) == 1
     assert home.finished(home.run("shell: true"))["state"] == "succeeded"
     assert_counters_are_true(home)
+
+
+def test_what_ran_under_a_keeper_whose_folder_somebody_removed_is_unknown_and_not_started_again(home: Home) -> None:
+    daemon = home.daemon()
+    gate = home.gate()
+    run = home.run(f"shell: {WITNESS}; read line < {gate.path}")
+    gate.reached()
+    (keeper,) = home.keepers()
+    daemon.kill()
+    shutil.rmtree(home.path / "keeper")
+    home.daemon()
+    (target,) = home.finished(run)["targets"]
+    assert (target["state"], target["reason"]) == ("unknown", "keeper_lost")
+    assert len(witnessed(home.tmp)) == 1
+    assert home.finished(home.run("shell: true"))["state"] == "succeeded"
+    gate.open()
+    os.kill(keeper, signal.SIGKILL)  # whom nobody finds any more
 
 
 def test_output_that_was_cut_off_beside_a_living_keeper_costs_output_only(home: Home) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.fault.invariants import assert_counters_are_true
 from tests.support.daemon import Home, until
 
 
@@ -75,7 +76,7 @@ def test_a_request_that_died_with_the_daemon_is_cancelled_and_says_so(
 
 def test_a_keeper_that_is_killed_makes_its_targets_unknown_and_the_daemon_goes_on(home: Home) -> None:
     home.daemon()
-    run = home.run("shell: echo begun; exec sleep 60")
+    run = home.run("shell: echo begun; echo once >> $TMPDIR/witness; exec sleep 60")
     home.await_output(run, "begun")
     (keeper,) = home.keepers()
     os.kill(keeper, signal.SIGKILL)
@@ -83,11 +84,13 @@ def test_a_keeper_that_is_killed_makes_its_targets_unknown_and_the_daemon_goes_o
     (target,) = end["targets"]
     assert (target["state"], target["reason"]) == ("unknown", "keeper_lost")
     assert home.output(run) == "begun\n"
-    again = home.finished(home.run("shell: echo a new keeper"))
-    assert again["state"] == "succeeded"
+    assert (home.tmp / "witness").read_text() == "once\n"
     for pid, line in home.processes().items():
         if line == "sleep 60":
             os.kill(pid, signal.SIGKILL)
+    again = home.finished(home.run("shell: echo a new keeper"))
+    assert again["state"] == "succeeded"
+    assert_counters_are_true(home)
 
 
 def test_when_daemon_and_keeper_are_killed_nothing_is_started_twice(home: Home) -> None:
@@ -105,14 +108,6 @@ def test_when_daemon_and_keeper_are_killed_nothing_is_started_twice(home: Home) 
     for pid, line in home.processes().items():
         if line == "sleep 60":
             os.kill(pid, signal.SIGKILL)
-
-
-def test_a_second_daemon_names_the_first_and_exits_6(home: Home) -> None:
-    first = home.daemon()
-    second = home.rota("daemon", "run")
-    assert second.code == 6
-    assert f"PID {first.pid}" in second.err
-    assert home.client.instance()["daemon"]["pid"] == first.pid
 
 
 def test_of_two_daemons_that_start_at_once_one_serves_and_the_other_exits_6(home: Home) -> None:

@@ -89,22 +89,22 @@ def test_a_keeper_dies_thirty_times_at_each_step(either: Trial, point: str) -> N
     assert KNOWN <= either.ends() <= {*KNOWN, LOST}
 
 
-@pytest.mark.parametrize("point", ["launch.committed", "keeper.begun", "keeper.ready", "order.ready"])
-def test_a_command_that_dies_before_anything_was_started_is_carried_out_by_the_next_daemon(
-    home: Home, point: str
-) -> None:
-    """Its run is claimed by it, and durable; no keeper has heard of it."""
-    said = home.rota(
-        "run", "--do", "shell: echo $ROTA_ATTEMPT_TOKEN >> $TMPDIR/witness",
-        env={"ROTA_TEST": "1", "ROTA_FAILPOINT": point},
-    )  # fmt: skip
-    assert said.code == -9
+def test_commands_that_die_before_anything_was_started_are_carried_out_by_the_next_daemon(home: Home) -> None:
+    """Their runs are claimed by them, and durable; no keeper has heard of them."""
+    points = ["launch.committed", "keeper.begun", "keeper.ready", "order.ready"]
+    for point in points:
+        said = home.rota(
+            "run", "--do", "shell: echo $ROTA_ATTEMPT_TOKEN >> $TMPDIR/witness",
+            env={"ROTA_TEST": "1", "ROTA_FAILPOINT": point},
+        )  # fmt: skip
+        assert (point, said.code) == (point, -9)
     assert not (home.tmp / "witness").exists()
     home.daemon()
     until(lambda: home.unfinished() == 0)
-    assert [tuple(row) for row in home.rows("SELECT state, reason FROM run")] == [("succeeded", None)]
-    assert [tuple(row) for row in home.rows("SELECT number, state FROM attempt")] == [(1, "succeeded")]
-    assert (home.tmp / "witness").read_text() == "att-1\n"
+    assert [tuple(row) for row in home.rows("SELECT state, reason FROM run")] == [("succeeded", None)] * len(points)
+    assert [tuple(row) for row in home.rows("SELECT number, state FROM attempt")] == [(1, "succeeded")] * len(points)
+    started = sorted((home.tmp / "witness").read_text().splitlines())
+    assert started == [f"att-{number}" for number in range(1, len(points) + 1)]
 
 
 def test_a_failpoint_does_nothing_where_no_test_asks_for_it(home: Home, tmp_path: Path) -> None:

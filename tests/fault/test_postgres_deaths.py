@@ -140,7 +140,7 @@ def test_a_server_that_dies_under_load_costs_nothing_and_daemons_go_on_by_themse
             die(server)  # type: ignore[operator]
             began = time.monotonic()
             until(lambda before=before: done(server) > before)  # type: ignore[misc]
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30
         gate.open()
         assert one_home.finished(long)["state"] == "succeeded"
         assert one_home.output(long) == "begun\nended\n"
@@ -438,7 +438,7 @@ def test_who_is_stopped_in_the_middle_of_a_transaction_holds_up_the_others_for_a
         began = time.monotonic()
         quick = third.run("noop")
         assert third.finished(quick)["state"] == "succeeded"
-        assert 5 < time.monotonic() - began < 20
+        assert 5 < time.monotonic() - began < 40
         hold.release()
         home.end_of(held)
         gate.open()

@@ -105,7 +105,7 @@ def wrote(said: Said) -> list[str]:
 
 
 def test_commands_and_a_starting_daemon_do_not_disturb_each_other(home: Home) -> None:
-    beside_each_other(home, 9)
+    beside_each_other(home, 4)
 
 
 @pytest.mark.slow

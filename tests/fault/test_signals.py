@@ -13,12 +13,15 @@
 | `rota run` | PIPE | nothing |
 | child | any that ends it | its step failed, and the signal is told |
 | each | STOP, then CONT | it goes on where it was |
+
+A keeper that is killed: test_keeper_and_daemon_deaths.py.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from signal import Signals
 
@@ -26,7 +29,7 @@ import pytest
 
 from tests.fault.invariants import assert_counters_are_true, witnessed
 from tests.fault.test_run_beside_daemon import claimed
-from tests.support.daemon import Daemon, Gate, Home, until
+from tests.support.daemon import Daemon, Gate, Home, a_home, until
 
 INTERRUPTED = 130
 ONCE = "echo $ROTA_ATTEMPT_TOKEN >> $TMPDIR/witness"
@@ -34,6 +37,14 @@ HARMLESS_TO_DAEMON = [Signals.SIGUSR1, Signals.SIGUSR2, Signals.SIGPIPE]
 HARMLESS_TO_KEEPER = [Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, *HARMLESS_TO_DAEMON]
 ENDS_A_CHILD = [Signals.SIGTERM, Signals.SIGINT, Signals.SIGHUP, Signals.SIGQUIT, Signals.SIGUSR1, Signals.SIGUSR2,
                 Signals.SIGPIPE, Signals.SIGKILL]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Home]:
+    """A home with a daemon that none of those who share it takes down."""
+    with a_home() as home:
+        home.daemon()
+        yield home
 
 
 def in_long_form(number: Signals) -> object:
@@ -99,31 +110,31 @@ def test_a_daemon_that_dies_of_a_signal_takes_no_child_with_it(home: Home, numbe
     true_end(home, run)
 
 
-def test_signals_that_mean_nothing_to_a_daemon_and_a_pause_change_nothing(home: Home) -> None:
-    daemon = home.daemon()
-    run, gate = in_flight(home)
+def test_signals_that_mean_nothing_to_a_daemon_and_a_pause_change_nothing(served: Home) -> None:
+    daemon = served.client.instance()["daemon"]["pid"]
+    assert daemon is not None
+    run, gate = in_flight(served)
     for number in HARMLESS_TO_DAEMON:
-        daemon.process.send_signal(number)
-    stop_and_continue(daemon.pid)
+        os.kill(daemon, number)
+    stop_and_continue(daemon)
     gate.open()
-    true_end(home, run)
-    assert "ignored a signal that means nothing here" in home.log
-    assert home.finished(home.run("noop"))["state"] == "succeeded"
+    true_end(served, run)
+    assert "ignored a signal that means nothing here" in served.log
+    assert served.finished(served.run("noop"))["state"] == "succeeded"
 
 
 # The keeper
 
 
-def test_signals_that_mean_nothing_to_a_keeper_and_a_pause_change_nothing(home: Home) -> None:
-    home.daemon()
-    run, gate = in_flight(home)
-    (keeper,) = home.keepers()
+def test_signals_that_mean_nothing_to_a_keeper_and_a_pause_change_nothing(served: Home) -> None:
+    run, gate = in_flight(served)
+    (keeper,) = served.keepers()
     for number in HARMLESS_TO_KEEPER:
         os.kill(keeper, number)
     stop_and_continue(keeper)
     gate.open()
-    true_end(home, run)
-    assert home.keepers() == [keeper]
+    true_end(served, run)
+    assert served.keepers() == [keeper]
 
 
 def test_a_keeper_that_is_asked_to_end_ends_its_children_and_a_new_one_goes_on(home: Home) -> None:
@@ -137,19 +148,6 @@ def test_a_keeper_that_is_asked_to_end_ends_its_children_and_a_new_one_goes_on(h
     assert not home.processes_of(run)
     until(lambda: keeper not in home.keepers())
     assert home.finished(home.run("shell: true"))["state"] == "succeeded"
-    assert len(witnessed(home.tmp)) == 1
-    assert_counters_are_true(home)
-
-
-def test_a_keeper_that_is_killed_leaves_unknown_and_what_it_left_is_named(home: Home) -> None:
-    home.daemon()
-    run, gate = in_flight(home)
-    (keeper,) = home.keepers()
-    os.kill(keeper, signal.SIGKILL)
-    (target,) = home.finished(run)["targets"]
-    assert (target["state"], target["reason"]) == ("unknown", "keeper_lost")
-    gate.open()  # what it left ends by itself
-    until(lambda: not home.processes_of(run))
     assert len(witnessed(home.tmp)) == 1
     assert_counters_are_true(home)
 
@@ -200,24 +198,22 @@ def test_a_closed_pipe_s_signal_and_a_pause_change_nothing_for_a_run(home: Home)
 # The child
 
 
-def test_whatever_ends_a_child_is_told_and_nothing_else_is_touched(home: Home) -> None:
-    home.daemon()
-    bystander, gate = in_flight(home)
+def test_whatever_ends_a_child_is_told_and_nothing_else_is_touched(served: Home) -> None:
+    bystander, gate = in_flight(served)
     for number in ENDS_A_CHILD:
-        run = home.run(f"shell: kill -{number.name[3:]} $$; sleep 60")
-        (target,) = home.finished(run)["targets"]
+        run = served.run(f"shell: kill -{number.name[3:]} $$; sleep 60")
+        (target,) = served.finished(run)["targets"]
         (attempt,) = target["attempts"]
         assert (target["state"], attempt["signal"]) == ("failed", int(number))
         assert attempt["message"] == f"ended by signal {int(number)}"
-        assert not home.processes_of(run)
+        assert not served.processes_of(run)
     gate.open()
-    true_end(home, bystander)
+    true_end(served, bystander)
 
 
-def test_a_child_that_is_stopped_for_a_while_goes_on(home: Home) -> None:
-    home.daemon()
-    run, gate = in_flight(home)
-    (child,) = home.processes_of(run)
+def test_a_child_that_is_stopped_for_a_while_goes_on(served: Home) -> None:
+    run, gate = in_flight(served)
+    (child,) = served.processes_of(run)
     stop_and_continue(child)
     gate.open()
-    true_end(home, run)
+    true_end(served, run)

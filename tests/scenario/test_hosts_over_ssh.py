@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
 import pytest
 
 from rota.demo.openssh import find
 from rota.demo.sshd import Server, Setup, running
-from tests.cli.canned import rota
+from tests.support.daemon import Home, a_home
 from tests.support.sshd import write_key
 
 
 @dataclass
 class World:
-    home: Path
+    home: Home
     server: Server
 
-    def rota(self, *words: str, stdin: str = "") -> tuple[int, str]:
+    def rota(self, *words: str, stdin: str | None = None) -> tuple[int, str]:
         """Its exit code, and all that it prints."""
-        done = rota(*words, home=self.home, stdin=stdin)
-        return done.returncode, done.stdout + done.stderr
+        said = self.home.rota(*words, typed=stdin)
+        return said.code, said.out + said.err
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     with (
-        tempfile.TemporaryDirectory(prefix="rota-") as folder,
+        a_home() as home,
         running(find(), Setup(addresses=("127.0.0.1", "127.0.0.2")), key=key) as (server,),
     ):
-        world = World(Path(folder) / "home", server)
-        login = f"User {server.user}\nPort {server.port}\nIdentityFile {write_key(Path(folder) / 'id', key)}\n"
+        home.daemon()
+        world = World(home, server)
+        login = f"User {server.user}\nPort {server.port}\nIdentityFile {write_key(home.scratch / 'id', key)}\n"
         hosts = "Host web-1\n  HostName 127.0.0.1\nHost web-2\n  HostName 127.0.0.2\n"
         code, told = world.rota("hosts", "import", "-", "--format", "ssh-config", "--group", "web", stdin=login + hosts)
         assert code == 0, told

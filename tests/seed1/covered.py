@@ -50,7 +50,7 @@ TESTED: dict[str, str] = {
     "S1-075": _MISSED,
     "S1-079": _MISSED,
     "S1-089": _STOPPED,
-    "S1-090": "tests/fault/test_keeper_and_daemon_deaths.py::test_a_second_daemon_names_the_first_and_exits_6",
+    "S1-090": "tests/daemon/test_daemon.py::test_a_second_daemon_names_the_first_and_exits_6",
     "S1-092": f"{_ROWS}test_the_launchd_definition_can_be_redirected_into_its_file",
     "S1-093": f"{_ROWS}test_the_launchd_definition_can_be_redirected_into_its_file",
     "S1-094": f"{_ROWS}test_the_launchd_definition_can_be_redirected_into_its_file",

@@ -55,7 +55,7 @@ class World:
     def answer(self, command: str, answer: str) -> tuple[int, str]:
         """Type a command at a terminal, and `answer` to its question. Returns exit code and screen."""
         terminal = pexpect.spawn(
-            sys.executable, ["-m", "rota", *shlex.split(command)[1:]], env=self.home.env(), timeout=20, encoding="utf-8"
+            sys.executable, ["-m", "rota", *shlex.split(command)[1:]], env=self.home.env(), timeout=60, encoding="utf-8"
         )  # fmt: skip
         terminal.expect(r"\[y/N\] ")
         asked = str(terminal.before)

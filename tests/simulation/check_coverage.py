@@ -28,15 +28,18 @@ def _of(facts: Facts, job: Job) -> Iterator[str]:
     settled = Counter(
         run.nominal for run in facts.runs.values() if run.trigger_id == job.trigger_id and run.nominal is not None
     )
-    known = _ever_due(job)
+    if strange := settled.keys() - _ever_due(facts, job, is_cut=False):
+        yield f"I3 {job.name}: runs for {sorted(strange)}, which were not due"
+    known = _ever_due(facts, job, is_cut=True)
+    now = facts.world.wall.now()
     for span in facts.spans:
         if span.trigger_id == job.trigger_id:
             instants = [instant for instant in known if span.first <= instant <= span.last]
             if len(instants) != span.occurrences:
                 yield f"I3 {job.name}: {span}, and {len(instants)} were due"
+            if facts.world.checked_until is not None and span.last > now:
+                yield f"I3 {job.name}: {span} tells of what is still to come"
             settled.update(instants)
-    if strange := settled.keys() - known:
-        yield f"I3 {job.name}: {sorted(strange)} were not due"
     for instant, count in sorted(settled.items()):
         if count > 1:
             yield f"I3 {job.name}: {format_rfc3339(instant)} was settled {count} times"
@@ -45,16 +48,24 @@ def _of(facts: Facts, job: Job) -> Iterator[str]:
             yield f"I3 {job.name}: {format_rfc3339(instant)} was lost without a word"
 
 
-def _ever_due(job: Job) -> list[Micros]:
+def _ever_due(facts: Facts, job: Job, *, is_cut: bool) -> list[Micros]:
     """All instants the job ever had, in order: of each rhythm those from where it began to where the next took over,
-    or later, where the clock was ahead when they were settled."""
-    found: list[Micros] = []
-    for saved, after in pairwise([*job.saved, None]):
+    or later, where the clock was ahead when they were settled. `is_cut`: less those that were taken back when a clock
+    that had been far ahead was right again; of them only those that ran are settled."""
+    world, found = facts.world, list[Micros]()
+    ahead = max((wall for _, wall in world.witness.astray), default=0)
+    for place, (saved, after) in enumerate(pairwise([*job.saved, None]), start=1):
         assert saved is not None
-        until = max(after.at, after.settled) if after is not None else saved.at + DAY
+        until = max(after.at, after.settled) if after is not None else max(saved.at + DAY, world.wall.now(), ahead)
+        until = min([until, *_taken_back(job, place)]) if is_cut else max(until, ahead)
         if saved.rhythm is not None:
             found += between(saved.rhythm, max(saved.at, saved.settled), until)
     return found
+
+
+def _taken_back(job: Job, place: int) -> list[Micros]:
+    """Where the job was due anew, of what was saved from `place` on."""
+    return [saved.at for saved in job.saved[place:] if saved.is_taken_back]
 
 
 def _due(facts: Facts, job: Job) -> Iterator[Micros]:
@@ -65,9 +76,9 @@ def _due(facts: Facts, job: Job) -> Iterator[Micros]:
     if world.checked_until is None and upcoming is not None:
         until = min(until, upcoming - 1)  # nobody has come to that one yet
     edges = [(each.at, each) for each in job.saved]
-    for (begin, saved), (end, _) in pairwise([*edges, (until, job.saved[-1])]):
+    for place, ((begin, saved), (end, _)) in enumerate(pairwise([*edges, (until, job.saved[-1])]), start=1):
         if saved.rhythm is not None:
-            yield from between(saved.rhythm, max(begin, saved.settled), min(end, until))
+            yield from between(saved.rhythm, max(begin, saved.settled), min(end, until, *_taken_back(job, place)))
 
 
 def _paused(facts: Facts) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from rota.domain.instant import SECOND
 from rota.domain.policy import Missed, Overlap
@@ -25,7 +25,7 @@ def check_policies(facts: Facts) -> Iterator[str]:
         yield from _in_order(job, runs, began)
         yield from _queue(facts, job, runs)
         yield from _patience(facts, job, runs, began)
-        yield from _catch_up(facts, job, runs, began)
+        yield from _catch_up(facts, job, runs)
         yield from _tries(facts, job, runs)
 
 
@@ -64,8 +64,9 @@ def _patience(facts: Facts, job: Job, runs: list[RunFact], began: dict[int, floa
             yield f"I8 run {run.id} of {job.name} started {start - due:.1f} s after it was due"
 
 
-def _catch_up(facts: Facts, job: Job, runs: list[RunFact], began: dict[int, float]) -> Iterator[str]:
-    """Of what was missed at one time no more is caught up than may be, and no faster."""
+def _catch_up(facts: Facts, job: Job, runs: list[RunFact]) -> Iterator[str]:
+    """Of what was missed at one time no more is caught up than may be, and no faster: it is the turn of one at a time,
+    whatever it waits for then."""
     world, policy = facts.world, job.spec.policies.catch_up
     caught = [run.id for run in runs if run.catch_up]
     if job.spec.missed is not Missed.RUN_ALL:
@@ -73,10 +74,12 @@ def _catch_up(facts: Facts, job: Job, runs: list[RunFact], began: dict[int, floa
     for at, count in Counter(world.created[run_id] for run_id in caught).items():
         if count > policy.most:
             yield f"I12 {job.name} caught up {count} runs at {at:.3f}, and {policy.most} may be"
-    starts = sorted(began[run_id] for run_id in caught if run_id in began)
-    for first, second in pairwise(starts):
-        calm = world.witness.is_calm(first - BEFORE, second) and not world.witness.was_set(first - BEFORE, second)
-        if calm and second - first < policy.spacing / SECOND - SLACK / 10:
+    by_batch: dict[float, list[float]] = {}  # what was missed later begins a turn of its own
+    for run_id in caught:
+        if run_id in world.witness.admitted:
+            by_batch.setdefault(world.created[run_id], []).append(world.witness.admitted[run_id])
+    for first, second in chain.from_iterable(pairwise(sorted(turns)) for turns in by_batch.values()):
+        if second - first < policy.spacing / SECOND - SLACK / 10 and not world.witness.was_set(first - BEFORE, second):
             yield f"I12 {job.name} caught up two runs within {second - first:.3f} s"
 
 

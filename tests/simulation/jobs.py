@@ -34,7 +34,7 @@ TRIGGER = "t"
 @dataclass(frozen=True, slots=True)
 class Saved:
     """How a job was saved at `at` of the store's clock: `rhythm` None = nothing is due. `settled`: the last instant
-    that was settled before. `when`: true time."""
+    that was settled before. `when`: true time. `is_taken_back`: nobody saved it, but from here on it is due anew."""
 
     at: Micros
     when: float
@@ -42,6 +42,7 @@ class Saved:
     rhythm: Rhythm | None
     settled: Micros
     enabled: bool
+    is_taken_back: bool = False
 
 
 @dataclass(eq=False)
@@ -143,6 +144,15 @@ def _enduring(draw: random.Random) -> Job:
     return _job(draw, "enduring", Every(45), Recipe(80, 130), step=step)
 
 
+def _far(draw: random.Random) -> Job:
+    """The same on hosts, where others follow what a silent one began."""
+    step = {"timeout_seconds": 140.0}
+    return _job(
+        draw, "far", Every(45), Recipe(60, 120), step=step, count=2, target=f"group:{GROUP}", targets_at_once=3,
+        overlap=draw.choice([Overlap.SKIP, Overlap.ALLOW]),
+    )  # fmt: skip
+
+
 def _backing_off(draw: random.Random) -> Job:
     step = {
         "retries": 3, "retry_delay_seconds": 2.0, "retry_backoff": Backoff.EXPONENTIAL, "retry_max_delay_seconds": 6.0,
@@ -214,7 +224,7 @@ def _continuous(draw: random.Random) -> Job:
 
 KINDS: tuple[Callable[[random.Random], Job], ...] = (
     _plain, _replacing, _allowing, _catching_up, _retrying, _repeatable, _locking("locking"), _locking("locking-too"),
-    _catching_all_up, _queueing, _impatient, _enduring, _backing_off, _going_on, _batched, _throttled, _counted,
+    _catching_all_up, _queueing, _impatient, _enduring, _far, _backing_off, _going_on, _batched, _throttled, _counted,
     _at_once, _everywhere, _continuous,
 )  # fmt: skip
 

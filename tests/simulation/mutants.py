@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from rota.engine import evidence, leases, planner, reporter, rescuer, verdict, worker
-from rota.storage import admission, claiming, fanout, finishing, host_locks, limits, parking, planning, timing, turns
+from rota.engine import clock_watch, engine, evidence, leases, planner, reporter, rescuer, verdict, worker
+from rota.storage import (
+    admission,
+    claiming,
+    clock_changes,
+    fanout,
+    finishing,
+    host_locks,
+    limits,
+    parking,
+    planning,
+    timing,
+    turns,
+)
+from rota.storage.cards import Card
 from rota.storage.database_clock import DatabaseClock
 from rota.storage.launching import Launch
 from tests.simulation import wrong_leases, wrong_policies, wrongs
@@ -35,7 +48,7 @@ _ALL = (
     Mutant("replacing-at-once", "what replaces a run does not wait until that is gone",
            (around(Launch, "flush", wrongs.without_waiting_for_older),)),
     Mutant("stale-card", "a plan that was made before an edit is used after it",
-           (instead(planning.Card, "is_current", lambda *_: True),)),
+           (instead(Card, "is_current", lambda *_: True),)),
     Mutant("pauses-overlooked", "the planner sees no pause", (instead(planning, "load_book", wrongs.ignore_pauses),)),
     Mutant("quota-uncounted", "runs are not counted against `max_runs`",
            (instead(planning, "count_runs", wrongs.nothing),), frozenset({"counted"})),
@@ -54,6 +67,10 @@ _ALL = (
            (instead(turns, "expire", wrongs.none_found),
             reworded(admission, "_ADMIT", "waiting", "run_turn.expires_at > ?", "run_turn.expires_at > ? * 0")),
            frozenset({"impatient"})),
+    Mutant("caught-up-at-once", "runs that are caught up do not wait for each other's start",
+           (instead(turns, "pace", wrongs.nothing),), frozenset({"catching-all-up"})),
+    Mutant("caught-up-without-end", "all that was missed is caught up",
+           (around(planning, "reckon", wrong_policies.catch_all_up),), frozenset({"catching-all-up"})),
     Mutant("claimed-while-running", "a claim takes targets that are at work",
            (reworded(claiming, "_CLAIM", "queued", "run_target.state = 'queued'",
                      "(run_target.state = 'queued' OR run_target.state = 'running')"),
@@ -75,13 +92,16 @@ _ALL = (
            (around(verdict, "may_try_again", wrong_policies.without_counting),), frozenset({"backing-off"})),
     Mutant("tried-at-once", "a further try does not wait",
            (instead(verdict, "delay_before_next", lambda *_, **__: 0),), frozenset({"retrying"})),
+    Mutant("retry-on-ignored", "a step is tried again after whatever failure",
+           (around(verdict, "may_try_again", wrong_policies.after_any_failure),), frozenset({"backing-off"})),
     Mutant("goes-on-anyway", "the next step has its turn though this one failed",
            (instead(verdict, "goes_on", lambda *_: True),)),
     Mutant("lost-is-failed", "an attempt of which nobody can tell is called failed",
            (around(worker, "state_of", wrongs.lost_is_failed),)),
     Mutant("intent-unawaited", "the next step begins before its intent is durable",
            (around(reporter.Reporter, "commit", wrongs.without_waiting),)),
-    Mutant("unfenced", "verdicts do not name the fence of their claim", _UNFENCED),
+    Mutant("unfenced", "verdicts do not name the fence of their claim", _UNFENCED,
+           frozenset({"shared", "asleep", "far"})),
     Mutant("evidence-believed", "what is learnt later overwrites the verdict",
            (around(evidence, "record_evidence", wrongs.believe_evidence),)),
     Mutant("closed-twice", "the end of a target is counted twice",
@@ -93,6 +113,8 @@ _ALL = (
     Mutant("slot-kept", "a run that failed keeps its slot", (around(finishing, "finish_runs", wrongs.keep_slot),)),
     Mutant("slot-freed-twice", "a run that never had a slot frees one",
            (around(finishing, "finish_runs", wrongs.free_slot_twice),)),
+    Mutant("cancel-unheard", "an owner does not hear of cancels that other processes took",
+           (instead(engine, "cancels_for", wrongs.none_found),), frozenset({"shared", "enduring"})),
     Mutant("cancel-misses-queued", "a cancel leaves targets in the queue",
            (instead(finishing, "_end_queued", wrongs.nothing),)),
     Mutant("living-rescued", "owners that live are taken for dead",
@@ -110,14 +132,18 @@ _ALL = (
     Mutant("lease-unchecked", "work is taken from others whose lease is not over",
            (around(leases, "silent_owners", wrong_leases.without_lease),
             around(leases, "take_from", wrong_leases.without_lease)), frozenset({"shared"})),
-    Mutant("grace-unwaited", "what a silent machine itself does is taken for lost before the grace is over",
-           (around(leases, "take_from", wrong_leases.without_grace),), frozenset({"shared", "cutoff", "enduring"})),
-    Mutant("given-up-stays", "who was given up goes on",
-           (instead(leases.Leases, "_give_up", wrong_leases.leave_alone),), frozenset({"shared", "asleep"})),
     Mutant("step-believed", "others are taken for silent as soon as the store's clock is set forward",
            (instead(leases.Leases, "_look", wrong_leases.look_without_doubt),), frozenset({"shared", "clock"})),
     Mutant("skew-unheeded", "machines go by their own clocks", (instead(DatabaseClock, "observe", wrongs.nothing),),
            frozenset({"shared"})),
+    Mutant("ahead-kept", "what was settled while the clock was far ahead stays so",
+           (instead(clock_changes, "take_back", lambda _: 0),), frozenset({"astray"})),
+    Mutant("spans-kept", "what was refused while the clock was far ahead is not decided again",
+           (instead(clock_changes, "_shorten", wrongs.nothing),), frozenset({"astray"})),
+    Mutant("steps-overlooked", "nobody looks whether the clock was set",
+           (instead(clock_watch.ClockWatch, "_look", wrong_leases.leave_alone),), frozenset({"astray"})),
+    Mutant("waits-kept", "what waits for a time that the clock has left waits for it",
+           (instead(clock_changes, "set_back", lambda *_, **__: True),), frozenset({"astray", "retrying"})),
     Mutant("commit-repeated", "a commit whose answer was lost is carried out again",
            (instead(Disk, "learn", wrong_leases.commit_again),), frozenset({"answers"})),
     Mutant("commit-disbelieved", "a commit whose answer was lost is taken for not made",

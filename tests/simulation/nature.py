@@ -11,7 +11,7 @@ from tests.simulation.witness import Label
 
 FAULTS = (
     "crash", "freeze", "away", "slow", "clock", "keeper", "silence", "offline", "hang", "connection",
-    "asleep", "cutoff", "answers",
+    "asleep", "cutoff", "answers", "astray",
 )  # fmt: skip
 OF_SHARED_STORES = frozenset({"asleep", "cutoff", "answers"})
 

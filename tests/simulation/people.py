@@ -62,7 +62,7 @@ async def operators(world: World) -> None:
             each.home for each in world.processes if each.kind == "daemon" and not each.is_dead and not each.is_over
         }
         for home in range(homes):
-            if home not in alive:
+            if home not in alive and world.rests_until.get(home, 0.0) <= world.time:
                 world.start("daemon", home)
         quick = not world.nature.faults or not world.processes
         await asyncio.sleep(1.0 if quick or world.draw.random() < 0.8 else world.draw.uniform(1, 60))
@@ -74,7 +74,7 @@ async def people(world: World) -> None:
         await asyncio.sleep(world.draw.expovariate(1 / MEAN_SECONDS))
         act = world.draw.choice(AFTER_SET_BACK if _was_just_set_back(world) else ACTS)
         process = one_that_lives(world, "daemon")
-        if process is not None and process.engine.ready.is_set():
+        if process is not None and process.engine.ready.is_set() and process.cut_off_until <= world.time:
             world.note("act", act.__name__.strip("_"), process.owner)
             process.act(act(world, process))
 
@@ -155,8 +155,16 @@ async def _restart(world: World, process: Process) -> None:
     await process.stop("leave" if world.draw.random() < 0.5 else "cancel")
 
 
+async def _maintain(world: World, process: Process) -> None:
+    """The machine is worked on: there is no daemon for a while."""
+    until = min(world.time + world.draw.uniform(40, 90), world.closes_at - 15)
+    if until > world.time + 20:
+        world.rests_until[process.home] = until
+        await process.stop("cancel")
+
+
 ACTS: tuple[Act, ...] = (
-    _trigger, _trigger, _trigger_twice, _cancel, _cancel, _edit, _toggle, _pause, _run, _run, _restart,
+    _trigger, _trigger, _trigger_twice, _cancel, _cancel, _edit, _toggle, _pause, _run, _run, _restart, _maintain,
 )  # fmt: skip
 
 

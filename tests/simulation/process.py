@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rota.domain.errors import Conflict
 from rota.domain.instant import Micros
 from rota.domain.states import RunState
+from rota.engine.clock_watch import ClockWatch
 from rota.engine.engine import Engine, Overseeing
 from rota.engine.events import RunEvents
 from rota.engine.evidence import Evidence
@@ -52,6 +53,7 @@ class Process:
         self.died = float("inf")  # when it was killed
         self.is_swept = False  # its lock file is gone, and with it what was known of it in its home
         self.cut_off_until = 0.0  # from the store, and only it
+        self.drowsy: tuple[Literal["commit", "answer"], float] | None = None  # before which of its next write it sleeps
         self.frozen: list[tuple[float, float]] = []  # when, from and to
         self.cut_off: list[tuple[float, float]] = []
         self._is_stopping = False
@@ -73,8 +75,14 @@ class Process:
             store=store, worker=self.worker, plans=plans, events=events, owner=owner, made=made,
             nudge=planner.nudge if planner is not None else lambda: None,
         )  # fmt: skip
+        self.watch = ClockWatch(
+            store=store, clock=clock, ahead=self._ahead if world.nature.shares_store else None, machine=f"m{home}",
+            trusts=bool(world.witness.astray), tell=lambda _, said: world.note("clock", said, owner),
+        )  # fmt: skip  # who has set the clock right has written `trust_clock: true`, lest they wait ten minutes for it
+        if oversees:
+            self.worker.holds_back = lambda: self.watch.doubt is not None
         overseeing = Overseeing(
-            planner=planner,
+            watch=self.watch, planner=planner,
             rescuer=Rescuer(
                 store=store, connectors=self.connectors, worker=self.worker, owner=owner,
                 dead_of=lambda owners: world.dead_of(self, owners), dead_here=lambda: world.dead_in(home),
@@ -117,6 +125,9 @@ class Process:
     @property
     def is_well(self) -> bool:
         return not self.is_stopped and not self.is_over
+
+    def _ahead(self) -> Micros:
+        return 0 if self.database_clock is None else self.database_clock.ahead
 
     def was_hindered(self, since: float, until: float) -> bool:
         """Whether something kept it from giving a sign of life at some moment between."""

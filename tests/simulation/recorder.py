@@ -33,6 +33,25 @@ BEGIN
     INSERT INTO world_seen VALUES ('I7 target ' || OLD.id || ' changed hands without a larger fence');
 END;
 """
+_BACK = """
+CREATE TABLE world_back (trigger_id INTEGER PRIMARY KEY);
+CREATE TRIGGER world_back AFTER UPDATE OF high_water ON due WHEN NEW.high_water < OLD.high_water
+BEGIN
+    INSERT OR IGNORE INTO world_back VALUES (NEW.trigger_id);
+END;
+"""  # whose instants are due anew, though they were settled
+_ADMITTED = """
+CREATE TABLE world_admitted (run_id INTEGER PRIMARY KEY);
+CREATE TRIGGER world_admitted AFTER UPDATE OF state ON run
+WHEN OLD.state = 'waiting' AND NEW.state IN ('queued', 'running') AND NEW.catch_up
+BEGIN
+    INSERT OR IGNORE INTO world_admitted VALUES (NEW.id);
+END;
+CREATE TRIGGER world_born AFTER INSERT ON run WHEN NEW.state <> 'waiting' AND NEW.catch_up
+BEGIN
+    INSERT OR IGNORE INTO world_admitted VALUES (NEW.id);
+END;
+"""  # whose turn it is, of what is caught up
 _DEEDS = """
 CREATE TABLE world_deeds (id INTEGER PRIMARY KEY, what TEXT NOT NULL, owner TEXT NOT NULL, target_id INTEGER);
 CREATE TRIGGER world_end AFTER UPDATE OF ended_at ON owner WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
@@ -66,6 +85,8 @@ def empty_store() -> bytes:
             driver.executescript(_MOVE.format(table=table, allowed=_allowed(moves)))  # type: ignore[arg-type]  # StrEnums
         driver.executescript(_FENCE)
         driver.executescript(_DEEDS)
+        driver.executescript(_BACK)
+        driver.executescript(_ADMITTED)
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         driver.close()
         return path.read_bytes()

@@ -85,6 +85,7 @@ async def _carry_through(world: World, mode: str) -> None:
     if mode == "liveness":
         breaking.cancel()
         heal(world)
+        world.closes_at = world.time + CALM_SECONDS
         await _let_pass(world, CALM_SECONDS)
         acting.cancel()
         world.checked_until = world.wall.now()

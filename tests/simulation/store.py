@@ -101,10 +101,12 @@ class Disk:
             await world.reach_store(process)
         except Unavailable as error:
             return [error] * len(group)
+        await world.nod_off(process, "commit")
         process.observe(world.wall.now())
         if world.nature.loses_answer():
             return await self._without_answer(process, group)
         results = self._commit(process, group)
+        await world.nod_off(process, "answer")
         await world.passing(process, "was written")
         return results
 

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import pytest
 
-from rota.connectors.local.connector import LocalConnector
 from rota.domain.calendars import Scope
 from rota.domain.errors import Unavailable
 from rota.domain.job import NamedTrigger
@@ -22,6 +21,7 @@ from rota.ports import Tx
 from rota.storage.executor import InlineExecutor
 from rota.storage.pauses import insert_pause
 from tests.contract.store_world import a_command, cron, every
+from tests.support.keepers import a_connector
 from tests.support.world import World, a_world
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ async def test_a_keeper_that_is_silent_speaks_for_all_it_has_belonged_to(
     """Whoever adopted it may have died before it took over the work of the first: that may run in it still."""
     monkeypatch.setattr(client, "_HELLO_SECONDS", 0.2)
     monkeypatch.setattr(client, "_DYING_TRIES", 1)
-    first, second, third = (LocalConnector(tmp_path / "keeper", name) for name in ("own_a", "own_b", "own_c"))
+    first, second, third = (a_connector(tmp_path, name) for name in ("own_a", "own_b", "own_c"))
     await first.open()
     keeper = first._keeper
     assert keeper is not None

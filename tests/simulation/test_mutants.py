@@ -18,26 +18,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 _ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
 
 
-# Less than pytest's own limit: what that throws into a world would be taken for a fault of the daemon in it.
+# Of CPU, as the machine may have more to do. Less than pytest's own limit: what that throws into a world would be taken
+# for a fault of the daemon in it.
 SHORT_SECONDS = 90.0
-# Harmful in few worlds since an owner that was silent begins nothing before it is heard: sought in the long form.
-RARE = {"unfenced"}
-_LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def is_caught(*names: str, seconds: float = math.inf) -> bool:
-    until = time.monotonic() + seconds
-    return any(time.monotonic() < until and simulate(seed, names).violations for seed in range(MOST_SEEDS))
+    until = time.process_time() + seconds
+    return any(time.process_time() < until and simulate(seed, names).violations for seed in range(MOST_SEEDS))
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in RARE])
+@pytest.mark.parametrize("name", ALL)
 def test_a_planted_mutant_is_caught(name: str) -> None:
     assert is_caught(name, seconds=SHORT_SECONDS), f"nobody notices that {ALL[name].deed}"
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=_LONG) for name in sorted(RARE)])
-def test_a_planted_mutant_that_seldom_does_harm_is_caught(name: str) -> None:
-    assert is_caught(name), f"nobody notices that {ALL[name].deed}"
 
 
 @pytest.mark.slow

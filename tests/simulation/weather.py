@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from rota.domain.instant import SECOND
+from rota.domain.instant import DAY, SECOND
 from tests.simulation.process import Process
 from tests.simulation.world import World, micros
 
@@ -39,16 +39,23 @@ def _freeze(world: World) -> None:
 
 
 def _put_to_sleep(world: World) -> None:
-    """Frozen for about a lease or longer: others may take over, and then it wakes."""
+    """Frozen for about a lease or longer, perhaps in the middle of a write: others may take over, and then it wakes."""
     if (process := one_that_lives(world)) is not None:
         lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
-        world.freeze(process, world.draw.uniform(0.7 * lease, 1.2 * lease + world.draw.choice([0, 1]) * grace))
+        seconds = world.draw.uniform(0.7 * lease, 1.2 * lease + world.draw.choice([0, 1]) * grace)
+        match world.draw.choice(["now", "now", "commit", "answer"]):
+            case "now":
+                world.freeze(process, seconds)
+            case "commit" | "answer" as before:
+                process.drowsy = (before, seconds)
 
 
 def _cut_off(world: World) -> None:
     if (process := one_that_lives(world)) is not None:
         lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
-        world.cut_off(process, world.draw.uniform(0.3, 1.4) * (lease + world.draw.choice([0, 1, 1]) * grace))
+        is_long = world.draw.random() < 0.5
+        world.cut_off(process, world.draw.uniform(1.0, 1.6) * (lease + grace) if is_long else
+                      world.draw.uniform(0.3, 1.4) * lease)  # fmt: skip
 
 
 def _away(world: World) -> None:
@@ -76,10 +83,32 @@ def _step_clock(world: World) -> None:
         world.has_set_machines = True
         world.note("clock of a machine", seconds)
         return
-    seconds = draw.choice([5.0, 40.0, 90.0, 700.0]) if draw.random() < 0.5 else -draw.choice([5.0, 20.0, 60.0])
-    set_back = -sum(step for _, step in world.witness.clock_steps if step < 0)
-    if set_back - min(0, micros(seconds)) > micros(MOST_SET_BACK):
+    if world.is_astray:
         return
+    seconds = draw.choice([5.0, 40.0, 90.0, 700.0]) if draw.random() < 0.5 else -draw.choice([5.0, 20.0, 60.0])
+    set_back = -sum(step for _, step in world.witness.clock_steps if -DAY < step < 0)
+    if set_back - min(0, micros(seconds)) <= micros(MOST_SET_BACK):
+        set_clock(world, seconds)
+
+
+def _go_astray(world: World) -> None:
+    """Once in a world somebody types another date, and sees it soon after."""
+    if world.is_astray or world.witness.astray:
+        return
+    world.is_astray = True
+    set_clock(world, world.draw.uniform(1.2, 3.0) * DAY / SECOND)
+    world.later(world.draw.uniform(3, 30), come_back, world)
+
+
+def come_back(world: World) -> None:
+    """The clock that was days ahead is right again."""
+    if world.is_astray:
+        world.is_astray = False
+        world.witness.astray.append((world.time, world.wall.now()))
+        set_clock(world, -max(step for _, step in world.witness.clock_steps) / SECOND)
+
+
+def set_clock(world: World, seconds: float) -> None:
     world.witness.clock_steps.append((world.time, micros(seconds)))
     world.wall.off += micros(seconds)
     world.note("clock", seconds)
@@ -109,13 +138,16 @@ def _take_host_away(world: World) -> None:
 BREAK: Mapping[str, Callable[[World], None]] = {
     "crash": _crash, "freeze": _freeze, "asleep": _put_to_sleep, "cutoff": _cut_off, "away": _away, "slow": _slow,
     "clock": _step_clock, "keeper": _lose_keeper, "silence": _silence, "offline": _take_host_away,
+    "astray": _go_astray,
 }  # fmt: skip
 
 
 def heal(world: World) -> None:
     """From now on nothing breaks, and what is broken works again. Who is dead stays dead."""
+    come_back(world)
     world.nature.heal()
     world.away_until = 0.0
+    world.rests_until.clear()
     world.machines.offline.clear()
     for keeper in world.machines.keepers:
         keeper.silent_until = 0.0

@@ -70,10 +70,12 @@ class Witness:
     lives: dict[str, Life] = field(default_factory=dict)  # by token, in the order of their starts
     unstarted: dict[str, list[Exit]] = field(default_factory=dict)  # exits of orders that started nothing, by token
     finished: dict[int, float] = field(default_factory=dict)  # run id -> when its end was durable
+    admitted: dict[int, float] = field(default_factory=dict)  # when it was the turn of a run that is caught up
     cancelled: list[tuple[int, float]] = field(default_factory=list)  # run id, when the cancel was acknowledged
     launched: list[tuple[int, float]] = field(default_factory=list)  # run id, when the request was acknowledged
     troubles: list[tuple[float, float]] = field(default_factory=list)  # when something was broken, from and to
     clock_steps: list[tuple[float, Micros]] = field(default_factory=list)
+    astray: list[tuple[float, Micros]] = field(default_factory=list)  # when a clock that was days ahead came back, from
     pauses: list[tuple[Micros, Micros, float]] = field(default_factory=list)  # since, until, true time of its commit
 
     def told(self, token: str) -> list[Exit]:

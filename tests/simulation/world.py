@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection
 from contextvars import Context
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -47,10 +48,11 @@ class NoOutput:
 
 
 class World:
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, nature: Nature | None = None) -> None:
+        """`nature`: as a test would have it, instead of one that is drawn."""
         self.seed, self.draw = seed, random.Random(seed)
         self.loop = VirtualLoop(random.Random(self.draw.random()))
-        self.nature = Nature.drawn(self.draw)
+        self.nature = nature or Nature.drawn(self.draw)
         self.witness, self.machines = Witness(), Machines(self)
         self.processes: list[Process] = []
         self.by_owner: dict[str, Process] = {}
@@ -60,7 +62,7 @@ class World:
         self.wall = Wall(self.loop)  # of the machine; on a shared store, of the store's own
         skew = self.nature.skew
         self.walls = [Wall(self.loop, micros(self.draw.uniform(-skew, skew))) for _ in range(MOST_HOMES)]
-        self.has_set_machines = False
+        self.has_set_machines = self.is_astray = False
         self.output = cast(OutputStore, NoOutput())
         self.away_until = 0.0
         self.store_troubles: list[tuple[float, float]] = []  # when it answered nobody, or late
@@ -70,7 +72,9 @@ class World:
         self.cap, self.site_cap = 5, cast("int | None", None)  # on runs, and on targets of one site
         self.caps: dict[str, int] = {}  # on targets: all, those of a host, a group or a job
         self.checked_until: Micros | None = None  # instants up to then must have been settled; None: as the store says
-        self.is_closed = False  # people have gone home
+        self.closes_at = float("inf")  # when people go home …
+        self.is_closed = False  # … which they have done
+        self.rests_until: dict[int, float] = {}  # until when nobody starts a daemon in a home
         self.known_faults = self.nature.faults
         self.created: dict[int, float] = {}  # run id -> true time of the commit that made it
         self._last_outbox = 0
@@ -166,6 +170,13 @@ class World:
         process.frozen.append((self.time, self.time + seconds))
         self.later(seconds, self.thaw, process)
 
+    async def nod_off(self, process: Process, before: Literal["commit", "answer"]) -> None:
+        """A place in the middle of a write, where a process may be stopped that was about to be."""
+        if process.drowsy is not None and process.drowsy[0] == before:
+            (_, seconds), process.drowsy = process.drowsy, None
+            self.freeze(process, seconds)
+            await asyncio.sleep(0)
+
     def thaw(self, process: Process) -> None:
         if process.is_dead or not process.is_frozen:
             return
@@ -239,6 +250,10 @@ class World:
         driver = self.store._writer.driver
         for (what,) in driver.execute("SELECT what FROM world_seen").fetchall():
             self.violate(what)
+        for (trigger_id,) in driver.execute("DELETE FROM world_back RETURNING trigger_id").fetchall():
+            self._taken_back(trigger_id)
+        for (run_id,) in driver.execute("DELETE FROM world_admitted RETURNING run_id").fetchall():
+            self.witness.admitted[run_id] = self.time
         for row_id, run_id in driver.execute("SELECT id, run_id FROM outbox WHERE id > ?", (self._last_outbox,)):
             self._last_outbox = row_id
             self.witness.finished.setdefault(run_id, self.time)
@@ -246,6 +261,13 @@ class World:
         for (run_id,) in driver.execute("SELECT id FROM run WHERE id > ?", (len(self.created),)):
             self.created[run_id] = self.time
         self.heirs.look(process)
+
+    def _taken_back(self, trigger_id: int) -> None:
+        """What was settled while the clock was ahead is not settled any more: the job goes on from now."""
+        (job,) = [each for each in self.jobs if each.trigger_id == trigger_id]
+        self.note("taken back", job.name)
+        last = job.saved[-1]
+        job.saved.append(replace(last, at=self.wall.now(), when=self.time, settled=0, is_taken_back=True))
 
     # What the witness sees
 

@@ -32,15 +32,15 @@ def without_lease(right: Callable[..., Any]) -> object:
 
 
 def without_grace(right: Callable[..., Any]) -> object:
-    def take_from(tx: Tx, *, terms: Terms, **named: Any) -> Any:
-        return right(tx, terms=terms._replace(grace=0), **named)
+    def take_from(tx: Tx, *, terms: Terms, may_give_up: bool, **named: Any) -> Any:
+        return right(tx, terms=terms._replace(grace=0), may_give_up=True, **named)
 
     return take_from
 
 
 async def look_without_doubt(self: Any) -> None:
     for owner in await self._store.read(lambda tx: silent_owners(tx, self._terms)):
-        await self._take_from(owner)
+        await self._take_from(owner, may_give_up=True)
     self._worker.reporter.look()
 
 

@@ -23,7 +23,12 @@ def hosts(count: int, site: str | None = None) -> list[Member]:
     return [Member(f"host-{place:05}", None, "local", site) for place in range(count)]
 
 
-async def a_run(
+async def a_run(world: StoreWorld, where: Sequence[Member] | int, **options: Any) -> int:
+    """Make a run that nobody has claimed yet (unless its `owner` may), as `a_start` does; its row id."""
+    return (await a_start(world, where, **options))[0]
+
+
+async def a_start(
     world: StoreWorld,
     where: Sequence[Member] | int,
     *,
@@ -33,13 +38,13 @@ async def a_run(
     title: str = "noop",
     owner: str | None = None,
     **rules: Any,
-) -> int:
-    """Make a run that nobody has claimed yet (unless `owner` may), with these rules; its row id."""
+) -> tuple[int, list[Assignment]]:
+    """Make a run with these rules; its row id, and what `owner` has claimed of it at once."""
     members = tuple(hosts(where) if isinstance(where, int) else where)
     fan_out, faults = read_fan_out(rules)
     assert faults == []
 
-    def launch(tx: Tx) -> int:
+    def launch(tx: Tx) -> tuple[int, list[Assignment]]:
         request = RunRequest(
             title=title, kind="adhoc", plan_id=store_plan(tx, Plan(steps=(NOOP,), variables={}, items={})),
             target_set_id=target_set_of(tx, members).id, members=members, principal="admin", priority=priority,
@@ -47,8 +52,8 @@ async def a_run(
         )  # fmt: skip
         batch = Launch(tx, owner, 1000)
         batch.add(Draft(request, None, None))
-        (run_id,), _ = batch.flush()
-        return run_id
+        (run_id,), work = batch.flush()
+        return run_id, work
 
     return await world.store.write(launch)
 

@@ -7,7 +7,7 @@ from rota.domain.policy import Overlap, Policies
 from rota.domain.reasons import Reason
 from rota.ports import Tx
 from rota.storage.admission import what_waits
-from rota.storage.finishing import expire_unstarted
+from rota.storage.finishing import expire_unstarted, free_slots
 from rota.storage.work import Settled
 from tests.contract.store_world import StoreWorld
 
@@ -21,6 +21,7 @@ async def expire(world: StoreWorld, **options: set[int]) -> list[int]:
     def run(tx: Tx) -> list[int]:
         settled = Settled({}, set(), [])
         expire_unstarted(tx, settled, **options)
+        free_slots(tx, settled)
         return settled.finished_runs
 
     return await world.store.write(run)

@@ -21,14 +21,40 @@ async def remove(world: StoreWorld, key: str) -> None:
 
 async def test_no_more_targets_are_at_work_than_the_limit_says(world: StoreWorld) -> None:
     await limit(world, "targets", 3)
-    await a_run(world, 2, owner="own_a")
-    await a_run(world, 2, owner="own_a")
-    assert await targets(world) == ["queued"] * 4
+    await a_run(world, 2)
+    await a_run(world, 2)
     work = await world.claim()
     assert [one.run_id for one in work] == [1, 1, 2]
     await world.end(work[0])
     assert len(await world.claim("own_b")) == 1
     assert await world.claim() == []
+
+
+async def test_what_has_room_under_all_limits_starts_at_once(world: StoreWorld) -> None:
+    await limit(world, "targets", 3)
+    await limit(world, "site:ber", 1)
+    await limit(world, "job:another", 0)
+    await a_run(world, 2, owner="own_a")
+    assert await targets(world) == ["running", "running"]
+    await a_run(world, [*hosts(1, "ber"), *hosts(3)[1:]], owner="own_a")
+    assert await targets(world, where="run_id = 2") == ["running", "queued", "queued"]
+    assert await world.claim() == []
+
+
+async def test_whoever_waits_under_a_limit_goes_before_what_is_made_later(world: StoreWorld) -> None:
+    await limit(world, "targets", 1)
+    older = await a_run(world, 1)
+    await a_run(world, 1, owner="own_a", priority=-1)
+    assert await targets(world) == ["queued", "queued"]
+    assert [one.run_id for one in await world.claim()] == [older]
+
+
+async def test_beside_all_that_wait_there_may_be_room_to_start_at_once(world: StoreWorld) -> None:
+    await limit(world, "targets", 3)
+    await a_run(world, 2)
+    later = await a_run(world, 2, owner="own_a")
+    assert await targets(world, where=f"run_id = {later}") == ["running", "queued"]
+    assert len(await world.claim()) == 2
 
 
 async def test_a_site_has_a_limit_of_its_own(world: StoreWorld) -> None:

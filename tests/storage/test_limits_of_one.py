@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from rota.domain.inventory import Group, Host
 from rota.ports import Tx
 from rota.storage import inventory, limits
+from rota.storage.work import Assignment
 from tests.contract.store_world import StoreWorld
-from tests.storage.fleet import a_run, hosts, names
+from tests.storage.fleet import a_run, a_start, hosts, names
 
 
 async def limit(world: StoreWorld, key: str, cap: int) -> None:
@@ -50,8 +51,8 @@ async def test_a_jobs_limit_holds_over_all_its_runs_and_leaves_the_others_alone(
     await limit(world, "job:busy", 3)
     busy = await world.a_job("busy", enabled=False)
     for _ in range(2):
-        await world.make(busy, targets=2)
-    other, _ = await world.make(targets=2)
+        await world.make(busy, targets=2, owner=None)
+    other, _ = await world.make(targets=2, owner=None)
     work = await world.claim()
     assert [one.run_id for one in work] == [1, 1, 2, other, other]
     await world.end(work[0])
@@ -90,24 +91,31 @@ async def test_all_of_them_are_told_with_what_is_used(world: StoreWorld) -> None
     caps=st.fixed_dictionaries(
         {key: st.integers(0, 4) for key in ("targets", "group:db", "host:host-00000", "job:busy", "site:lon")}
     ),
-    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    sizes=st.lists(st.tuples(st.integers(1, 6), st.sampled_from([None, "own_a"])), min_size=1, max_size=4),
     slots=st.lists(st.integers(1, 5), min_size=1, max_size=4),
 )
 async def test_no_limit_is_ever_overshot(
-    world: StoreWorld, caps: dict[str, int], sizes: list[int], slots: list[int]
+    world: StoreWorld, caps: dict[str, int], sizes: list[tuple[int, str | None]], slots: list[int]
 ) -> None:
     if not await world.store.read(lambda tx: inventory.load(tx).groups):
         await a_group(world, "db", 0, 1, 2)
         await world.a_job("busy", enabled=False)
     for key, cap in caps.items():
         await limit(world, key, cap)
-    for size in sizes:
-        await a_run(world, hosts(size, "lon"))
+    started: list[Assignment] = []
+    for size, owner in sizes:
+        started += (await a_start(world, hosts(size, "lon"), owner=owner))[1]
+        await none_is_overshot(world)
     for many in slots:
         work = await world.claim(slots=many)
-        for row in await world.store.read(limits.all_limits):
-            assert row.key == "runs" or row.used <= row.cap
+        await none_is_overshot(world)
         await world.end(*work)
     await world.sql("DELETE FROM run_limit WHERE key <> 'runs'")
     while work := await world.claim():
         await world.end(*work)
+    await world.end(*started)
+
+
+async def none_is_overshot(world: StoreWorld) -> None:
+    for row in await world.store.read(limits.all_limits):
+        assert row.key == "runs" or row.used <= row.cap

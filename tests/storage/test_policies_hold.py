@@ -15,7 +15,7 @@ from rota.domain.states import TargetState
 from rota.ports import Tx
 from rota.storage.finishing import expire_unstarted
 from rota.storage.jobs import JobRow
-from rota.storage.work import Assignment, Settled
+from rota.storage.work import Assignment
 from tests.contract.store_world import MINUTELY, StoreWorld, a_store
 from tests.support.clock import NOON, ManualClock
 
@@ -96,7 +96,7 @@ async def _a_job(
 
 async def _expire(world: StoreWorld) -> None:
     def run(tx: Tx) -> None:
-        expire_unstarted(tx, Settled({}, set(), []))
+        expire_unstarted(tx)
 
     await world.store.write(run)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,11 @@ from rota.api.app import create_app
 from rota.domain.instant import Micros, parse_rfc3339
 from rota.ports import OutputItem, Tx
 from rota.storage.executor import InlineExecutor
-from rota.storage.schema import prepare
 from rota.storage.sqlite import SqliteStore
 from rota.usecases.context import Context, DaemonInfo, InstanceInfo
 from tests.support.asgi import AsgiClient
 from tests.support.clock import ManualClock
+from tests.support.empty_store import lay_empty_store
 from tests.support.launcher import QueueingLauncher
 
 BACKUP = """\
@@ -142,19 +140,10 @@ class Rota:
         return replace(self, ctx=ctx, api=AsgiClient(create_app(ctx)))
 
 
-@cache
-def _empty_store() -> bytes:
-    """The bytes of a new store: made once, as migrating costs more than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rota.db"
-        prepare(path, create=True)
-        return path.read_bytes()
-
-
 async def a_rota(folder: Path) -> AsyncIterator[Rota]:
     """For a fixture: a new store in `folder`, closed at the end."""
     path, clock = folder / "rota.db", ManualClock()
-    path.write_bytes(_empty_store())
+    lay_empty_store(path)
     store = SqliteStore(path, clock=clock, executor=InlineExecutor())
     await store.write(lambda tx: tx.driver.execute("INSERT INTO run_limit VALUES ('runs', 5, 0)"))
     launcher, output, events = QueueingLauncher(store), WrittenOutput(), Watched()

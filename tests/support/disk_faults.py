@@ -7,17 +7,15 @@ is attached to it, and taken away again.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
-from rota.demo.openssh import debian_package
 from tests.support.daemon import PATIENCE_SECONDS, until
+from tests.support.programs import program
 
 SYNCS = "fsync,fdatasync"
 # Before `python -m rota …`: lets a process that is no ancestor trace this one, where the system asks for that (yama).
@@ -31,24 +29,15 @@ runpy.run_module("rota", run_name="__main__", alter_sys=True)
 TRACEABLE = [sys.executable, "-c", _TRACEABLE]  # for `Home.daemon(through=…)`
 
 
-@cache
-def _strace() -> tuple[str, Mapping[str, str]]:
-    """The program and its environment. Raises Unavailable with what to install."""
-    if (installed := shutil.which("strace")) is not None:
-        return installed, {}
-    root = debian_package("strace")
-    folders = sorted({str(library.parent) for library in root.rglob("*.so*")})
-    return str(root / "usr/bin/strace"), {"LD_LIBRARY_PATH": ":".join(folders)}
-
-
 @contextmanager
 def answering(pid: int, calls: str, answer: str, log: Path) -> Iterator[None]:
     """Let `calls` of that process and of all its threads meet `answer` (strace(1), inject=) until the context ends."""
-    program, environment = _strace()
+    strace = program("strace", package="strace")
     with log.open("w") as said:
         tracer = subprocess.Popen(
-            [program, "-f", "-p", str(pid), "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:{answer}"],
-            env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+            [strace.path, "-f", "-p", str(pid), "-o", os.devnull, "-e", f"trace={calls}",
+             "-e", f"inject={calls}:{answer}"],
+            env={**os.environ, **strace.environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip
     try:
         until(lambda: "attached" in log.read_text() or tracer.poll() is not None)

@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-PATIENCE_SECONDS = 30.0  # a hang fails rather than waits
+PATIENCE_SECONDS = 60.0  # a hang fails rather than waits
 _PORT = "5432"
 _CHUNK = 65536
 _PARTS = frozenset((b"P", b"B", b"D", b"E", b"C"))  # Parse, Bind, Describe, Execute, Close: a Sync or Flush follows

@@ -103,7 +103,7 @@ class World(StoreWorld):
             dead_here=lambda: self.dead, swept=lambda owners: None, node=node,
         )  # fmt: skip
         watch = ClockWatch(
-            store=store, clock=clock, ahead=self.clock_ahead, trusts=trusts_clock,
+            store=store, clock=clock, ahead=self.clock_ahead, machine="here", trusts=trusts_clock,
             tell=lambda change, said: self.told.append((change.kind, said)),
         )  # fmt: skip
         worker.holds_back = lambda: watch.doubt is not None

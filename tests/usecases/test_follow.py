@@ -36,7 +36,7 @@ async def test_the_end_is_told_at_once_and_waits_for_no_next_look(rota: Rota, mo
     await anext(events)
     await ends(rota, run_id)
     rota.events.ended(run_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert isinstance(await anext(events), End)
 
 

@@ -94,6 +94,15 @@ class OwnerLock(FileLock):
         draft.rename(path)
         return owner_id, cls(path, descriptor)
 
+    def note(self, line: str, *, sync: bool) -> None:
+        """Add a line behind the record: what those who come after this owner must know of it. Raises OSError, and when
+        the lock was given back already does nothing: nobody will ask about it."""
+        if self._descriptor is not None:
+            end = max(_RECORD_BYTES, os.fstat(self._descriptor).st_size)
+            os.pwrite(self._descriptor, f"{line}\n".encode(), end)
+            if sync:
+                os.fdatasync(self._descriptor)
+
     def release(self) -> None:
         """Give the lock back and take its file away."""
         if self._descriptor is not None:
@@ -125,7 +134,7 @@ def holder(path: Path) -> Holder | None:
         if not is_held(path):
             return None
         try:
-            record = json.loads(path.read_bytes())
+            record = json.loads(path.read_bytes()[:_RECORD_BYTES])
             return Holder(
                 pid=int(record["pid"]),
                 kind=str(record["kind"]),
@@ -150,9 +159,14 @@ def dead_here(owners_dir: Path) -> list[str]:
     return [path.stem for path in owners_dir.glob(f"{OWNER_PREFIX}*.lock") if not is_held(path)]
 
 
-def was_here(owners_dir: Path, owner_id: str) -> bool:
-    """Whether an owner has worked in this home, as its file tells; of one that is settled nothing is known any more."""
-    return _lock_of(owners_dir, owner_id).exists()
+def notes_of(owners_dir: Path, owner_id: str) -> list[str] | None:
+    """What an owner that has worked in this home noted behind its lock's record; of one that is settled nothing is
+    known any more (None)."""
+    try:
+        notes = _lock_of(owners_dir, owner_id).read_bytes()[_RECORD_BYTES:]
+    except FileNotFoundError:
+        return None
+    return notes.decode(errors="replace").split()
 
 
 def sweep_owners(owners_dir: Path, settled: Iterable[str]) -> None:

@@ -92,9 +92,10 @@ class Server:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.end()
-        for pid in (*below, *_processes_of(self.home)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for left in below, _processes_of(self.home), _processes_of(self.home):  # one that just begins is seen later
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for listener in listeners:
             listener.hear_out()
 
@@ -315,7 +316,13 @@ def _hashed(password: str | None) -> str:
 
 
 def _parents() -> dict[int, int]:
-    """Each process of the machine, and its parent."""
+    """Each process of the machine, and its parent: from /proc where there is one, as small machines have no ps."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            found[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    if found:
+        return found
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     return {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
 
@@ -330,7 +337,8 @@ def _descendants(pids: Iterable[int]) -> list[int]:
 
 
 def _processes_of(home: Path) -> Iterator[int]:
-    """Processes that sessions left behind: they carry its home in their environment. None where there is no /proc."""
+    """Processes that sessions left behind: they carry its home in their environment, but for the moment in which they
+    become another program (execve(2)). None where there is no /proc."""
     mark = f"HOME={home}".encode()
     for environ in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):

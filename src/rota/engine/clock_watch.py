@@ -27,8 +27,9 @@ _SLOW_SECONDS = 1.0  # an answer that took longer says nothing about the clock
 class ClockWatch:
     """`ahead`: how far the store's clock is ahead of this machine's, where it is another one (None: it is the same).
 
-    `trusts`: the clock is believed whatever it says. `tell` hears of each change and what was done about it.
-    `changed` is called when whoever waits for a moment should look at the time again.
+    `machine`: its name, for those who read what several have written. `trusts`: the clock is believed whatever it says.
+    `tell` hears of each change and what was done about it. `changed` is called when whoever waits for a moment should
+    look at the time again.
     """
 
     def __init__(
@@ -37,10 +38,13 @@ class ClockWatch:
         store: Store,
         clock: Clock,
         ahead: Callable[[], Micros] | None,
+        machine: str,
         trusts: bool,
         tell: Callable[[Change, str], None],
     ) -> None:
         self._store, self._clock, self._ahead, self._trusts, self._tell = store, clock, ahead, trusts, tell
+        self._machine = machine
+        self._known: dict[Kind, clock_changes.Recorded | None] = {}  # the lines by which each was told last
         self.changed: Callable[[], None] = lambda: None
         self._doubt: Doubt | None = None
         self._believed = asyncio.Event()
@@ -121,17 +125,28 @@ class ClockWatch:
         if change.kind is Kind.SET_BACK:
             await self._set_back(change, is_live=True)
         else:
-            await self._store.write(partial(clock_changes.record, change=change, said=str(change)))
-            self._tell(change, str(change))
+            await self._record(change)
+
+    async def _record(self, change: Change) -> None:
+        """One line for each change of the store's clock, and of each machine's. Each daemon's log tells what it saw."""
+        machine = None if change.kind is Kind.SET_FORWARD else self._machine
+        write = partial(
+            clock_changes.record_once, change=change, said=str(change), machine=machine,
+            known=self._known.get(change.kind),
+        )  # fmt: skip
+        self._known[change.kind] = await self._store.write(write)
+        self._tell(change, str(change))
 
     async def _set_back(self, change: Change, *, is_live: bool) -> None:
-        def settle(tx: Tx) -> str | None:
+        def settle(tx: Tx) -> tuple[str | None, clock_changes.Recorded | None]:
             said = str(change)
             if triggers := clock_changes.take_back(tx):
                 said += f"; what was settled far ahead goes on from now (triggers: {triggers})"
-            return said if clock_changes.set_back(tx, change, said, is_live=is_live) or triggers else None
+            is_first = clock_changes.set_back(tx, change, said, is_live=is_live, known=self._known.get(change.kind))
+            return said if is_first or triggers else None, clock_changes.latest(tx, change.kind)
 
-        if (said := await self._store.write(settle)) is not None:
+        said, self._known[change.kind] = await self._store.write(settle)
+        if said is not None:
             self._tell(change, said)
 
     async def _found_set_back(self) -> None:
@@ -167,6 +182,4 @@ class ClockWatch:
         is_skewed = abs(ahead) > NOTICED
         if is_skewed != self._skewed:
             self._skewed = is_skewed
-            change = Change(kind=Kind.SKEW, at=wall, by=abs(ahead))
-            await self._store.write(partial(clock_changes.record, change=change, said=str(change)))
-            self._tell(change, str(change))
+            await self._record(Change(kind=Kind.SKEW, at=wall, by=abs(ahead)))

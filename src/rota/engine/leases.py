@@ -45,8 +45,8 @@ class Leases:
         self._for_signs, self._tell = for_signs, tell
         self._store, self._clock, self._worker = store, clock, worker
         self._owner, self._terms = owner, terms
-        self._lease, given_up_after = terms.lease / SECOND, (terms.lease + terms.grace) / SECOND
-        self._let_go_after = given_up_after - min(ENDING_SECONDS, given_up_after / 4)
+        self._lease, self._given_up_after = terms.lease / SECOND, (terms.lease + terms.grace) / SECOND
+        self._let_go_after = self._given_up_after - min(ENDING_SECONDS, self._given_up_after / 4)
         self._renewed = clock.boottime()  # it was made known a moment ago
         # (monotonic: since when the store's clock is trusted, when it was seen last; its own time then)
         self._trusted: tuple[float, float, Micros] | None = None
@@ -59,19 +59,22 @@ class Leases:
     async def run(self) -> None:
         """Raises Conflict when this owner was given up: what it held is another's, and its own children are ended."""
         has_let_go = is_away = False
+        pause = min(AGAIN_SECONDS, self._lease / RENEWALS)
         while True:
-            began = self._clock.boottime()
+            began, patience = self._clock.boottime(), self._lease / 2
+            if not has_let_go:  # an answer that does not come must not keep us from letting go in time
+                patience = min(patience, max(pause, self._until_letting_go()))
             try:
-                async with asyncio.timeout(self._lease / 2):
+                async with asyncio.timeout(patience):
                     at = await self._for_signs.write(lambda tx: renew(tx, self._owner))
             except (Unavailable, TimeoutError) as error:
                 if not is_away:
                     is_away = True
                     self._tell(error if isinstance(error, Unavailable) else Unavailable("the store does not answer"))
-                if began - self._renewed > self._let_go_after and not has_let_go:
+                if self._until_letting_go() <= 0 and not has_let_go:
                     has_let_go = True  # others may soon take what runs here for lost: it must not run on then
                     await self._worker.end_local(Reason.WORKER_LOST, seconds=0)
-                await self._clock.sleep(min(AGAIN_SECONDS, self._lease / RENEWALS))
+                await self._clock.sleep(pause)
                 continue
             if is_away:
                 is_away = False
@@ -83,6 +86,10 @@ class Leases:
             self._renewed, has_let_go = began, False
             await self._clock.sleep(self._lease / RENEWALS)
 
+    def _until_letting_go(self) -> float:
+        """Seconds (below 0: it is past) until what runs here must be ended, should nobody hear of us."""
+        return self._renewed + self._let_go_after - self._clock.boottime()
+
     async def look_after(self) -> None:
         """Look for owners that are silent, until cancelled."""
         while True:
@@ -93,7 +100,8 @@ class Leases:
     async def _look(self) -> None:
         """Take over from the silent, but only after a lease in which the store's clock went as time does, and this
         owner could renew: a clock that was set forward, a store that was away or somebody who held up every write make
-        all others look silent who are about to renew."""
+        all others look silent who are about to renew. And give them up only after a lease and the grace of such time:
+        who is cut off counts these by a clock of its own, and does not end its children before."""
         at, silent = await self._store.read(lambda tx: (tx.at, silent_owners(tx, self._terms)))
         now = self._clock.monotonic()
         since, then, seen = self._trusted or (now, now, at)
@@ -102,10 +110,10 @@ class Leases:
         self._trusted = (since, now, at)
         if now - since >= self._lease and not self.is_silent():
             for owner in silent:
-                await self._take_from(owner)
+                await self._take_from(owner, may_give_up=now - since >= self._given_up_after)
         self._worker.reporter.look()  # what waits may be what a silent one would have started
 
-    async def _take_from(self, silent: str) -> None:
+    async def _take_from(self, silent: str, *, may_give_up: bool) -> None:
         """What is done on hosts is followed there; what the silent one's machine did nobody here can tell."""
         judged = {}
         for one in await self._store.read(partial(held_by, owner=silent)):
@@ -114,7 +122,9 @@ class Leases:
                 is_on_host = one.work.connector != "local" and KINDS[plan.steps[one.work.cursor].action].touches_host
                 lost = None if is_on_host else Reason.WORKER_LOST
                 judged[one.work.attempt_id] = Judged(one.work.run_id, plan, lost, follow=is_on_host)
-        take = partial(take_from, silent=silent, owner=self._owner, terms=self._terms)
+        take = partial(
+            take_from, silent=silent, owner=self._owner, terms=self._terms, may_give_up=may_give_up
+        )  # fmt: skip
         taken = await self._store.write(lambda tx: take_and_settle(tx, take, judged))
         for rescued, follow in taken.going_on:
             self._worker.resume(rescued.work, follow=follow, cancel=rescued.cancel)

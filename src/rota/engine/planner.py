@@ -16,9 +16,9 @@ from rota.engine.plans import Plans
 from rota.engine.worker import Worker
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
-from rota.storage.cards import load_cards, upcoming
+from rota.storage.cards import Card, load_cards, upcoming
 from rota.storage.events import daemon_started, look_at_continuous
-from rota.storage.planning import Card, Planned, plan_due
+from rota.storage.planning import Planned, plan_due
 from rota.storage.zonedata import use_release
 
 FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 5_000, 8
@@ -26,8 +26,9 @@ LONGEST_SLEEP_SECONDS = 5.0
 LOOK_AGAIN: Micros = 60 * SECOND  # what another process changed is seen within this
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes
 BESIDE_SECONDS = 0.05  # what is due is just being planned by another daemon: look again then
-CARDS_KEPT = 200_000
-LOADED_AT_ONCE = 500  # about 30 ms, which is what a start may have to wait for them
+CARDS_AHEAD = 1_000_000  # some 0.3 KB each
+CARDS_KEPT = 200_000  # of what is not due soon
+LOADED_AT_ONCE = 500  # 4 ms where jobs are alike, 30 where no two are: a start may have to wait so long for them
 
 
 class Planner:
@@ -68,11 +69,11 @@ class Planner:
         if planned.missing:
             await self._load(planned.missing)
             return batch
-        if not planned.handled and planned.next_fire is not None and planned.next_fire <= planned.at:
+        is_behind = planned.next_fire is not None and planned.next_fire <= planned.at
+        if is_behind and not planned.handled:
             await self._clock.sleep(BESIDE_SECONDS)
             return batch
-        is_behind = planned.handled == batch
-        self._worker.reporter.starts_first(is_behind)
+        self._worker.reporter.starts_first(is_behind, ends_make_room=planned.left_waiting)
         if is_behind:
             return min(batch * GROWTH, LARGEST_BATCH)
         await self._look_ahead(planned.next_fire)
@@ -95,18 +96,21 @@ class Planner:
         return planned
 
     async def _load(self, trigger_ids: list[int]) -> None:
-        if len(self._cards) > CARDS_KEPT:
+        if len(self._cards) > CARDS_AHEAD + CARDS_KEPT:
             self._cards.clear()
         cards = await self._store.write(lambda tx: load_cards(tx, trigger_ids))
         self._cards.update(cards)
-        await self._plans.load(card.request.plan_id for card in cards.values() if card.refusal is None)
+        await self._plans.load({card.terms.plan_id for card in cards.values() if card.terms.refusal is None})
 
     async def _look_ahead(self, next_fire: Micros | None) -> None:
         """Have the cards of what is due soon at hand, so that a herd need not wait for them; stop when one is due."""
         now = self._clock.now()
         if now + AHEAD // 2 < self._looked_ahead_until:
             return
-        soon = await self._store.read(lambda tx: upcoming(tx, until=now + AHEAD, limit=CARDS_KEPT))
+        soon = await self._store.read(lambda tx: upcoming(tx, until=now + AHEAD, limit=CARDS_AHEAD))
+        if len(self._cards) > CARDS_KEPT:
+            known = self._cards
+            self._cards = {trigger_id: known[trigger_id] for trigger_id in soon if trigger_id in known}
         missing = [trigger_id for trigger_id in soon if trigger_id not in self._cards]
         for start in range(0, len(missing), LOADED_AT_ONCE):
             if self._wake.is_set() or (next_fire is not None and next_fire <= self._clock.now()):

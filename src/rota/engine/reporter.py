@@ -17,7 +17,7 @@ from rota.ports import Clock, Hint, Store, Tx
 from rota.storage import turns
 from rota.storage.admission import admit, what_waits
 from rota.storage.claiming import claim
-from rota.storage.finishing import expire_unstarted, move_on, settle
+from rota.storage.finishing import expire_unstarted, free_slots, move_on, settle
 from rota.storage.parking import next_look
 from rota.storage.repeated import settle_again
 from rota.storage.work import Assignment, Report, Settled
@@ -76,16 +76,19 @@ class Reporter:
         self._expires_at = 0
         self._wake.set()
 
-    def starts_first(self, held: bool) -> None:
+    def starts_first(self, held: bool, *, ends_make_room: bool = False) -> None:
         """While `held`, verdicts that nobody waits for let starts go first: for HELD_SECONDS all of them, and then all
-        but a slice for each commit.
+        but a slice for each commit. `ends_make_room`: some starts wait for a place, and verdicts are what gives one, so
+        it is slices from now on.
 
         Those are the verdicts of what was done at once, in this process: a step of a longer run is never held up.
         """
         if held and not self._held:
             self._held_until = self._clock.monotonic() + HELD_SECONDS
         self._held = held
-        if not held:
+        if ends_make_room:
+            self._held_until = 0.0
+        if ends_make_room or not held:
             self._released.set()
 
     @property
@@ -154,10 +157,10 @@ class Reporter:
     def _turn(
         self, tx: Tx, reports: Sequence[Report], slots: int, *, is_repeated: bool
     ) -> tuple[Settled, list[Assignment], Micros | None]:
-        settled = settle_again(tx, reports) if is_repeated else settle(tx, reports)
+        settled = settle_again(tx, reports) if is_repeated else settle(tx, reports, keep_slots=True)
         if self._expires_at is not None and self._expires_at <= tx.at:
             expire_unstarted(tx, settled, only_runs=self._only_runs)
-        admit(tx, only_runs=self._only_runs)
+        admit(tx, only_runs=self._only_runs, settled=settled)
         work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs, settled=settled)
         waiting = what_waits(tx, only_runs=self._only_runs)
         self.something_waits, self._expires_at = waiting.is_anything, waiting.expires_at
@@ -165,5 +168,6 @@ class Reporter:
             turns.forget(tx, settled.finished_runs)
         if settled.finished_runs and (slots <= 0 or self._only_runs is not None):
             tx.tell(Hint.WORK | Hint.OUTBOX if self._only_runs is not None else Hint.WORK)  # it is left to others
+        free_slots(tx, settled)  # last: whoever starts or ends runs waits for this commit from here on
         moments = (next_look(tx, self._only_runs), waiting.turn_at, waiting.expires_at)
         return settled, work, min((moment for moment in moments if moment is not None), default=None)

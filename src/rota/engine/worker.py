@@ -224,7 +224,11 @@ class Worker:
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         assert self._group is not None, "the worker takes work only while it runs"
-        self._group.create_task(coroutine)
+        try:
+            self._group.create_task(coroutine)
+        except RuntimeError:  # the worker is ending: who follows this daemon carries on what it was given
+            coroutine.close()
+            raise
 
     async def _carry(self, held: _Held, *, follow: bool) -> None:
         """Take a target from its cursor to its end."""

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from rota.domain.instant import Micros
 from rota.domain.states import RunState
 from rota.ports import Member, Tx
-from rota.storage import fanout, turns
-from rota.storage.launching import queued_rows
+from rota.storage import fanout, limits, turns
+from rota.storage.finishing import free_slots
+from rota.storage.launching import job_admitted, queued_rows
 from rota.storage.row_locks import free_runs
 from rota.storage.statements import Statements
+from rota.storage.work import Settled
 
 _PLAN, _ADMIT, _START = Statements("plan"), Statements("admit"), Statements("start")
 MAX_ADMITTED = 1000
@@ -33,11 +35,19 @@ class _Waiting(NamedTuple):
     spacing: Micros | None
 
 
-def admit(tx: Tx, *, only_runs: Collection[int] | None = None) -> list[int]:
+def admit(tx: Tx, *, only_runs: Collection[int] | None = None, settled: Settled | None = None) -> list[int]:
     """Move waiting runs whose turn has come to `queued`, by (priority, due, id), as far as the cap allows.
 
-    Makes their target rows. Returns the run ids. `only_runs`: see `claim`.
+    Makes their target rows. Returns the run ids. `only_runs`: see `claim`. `settled`: what has ended just now, and
+    makes room.
     """
+    if not tx.is_exclusive:
+        # Nobody need wait for us to see that no run waits. Whoever adds one meanwhile looks after it.
+        if not tx.driver.execute(_ADMIT.any_waiting).fetchone()[0]:
+            return []
+        limits.hold_caps(tx)
+    if settled is not None:
+        free_slots(tx, settled)
     cap, used = tx.driver.execute(_PLAN.limit).fetchone()
     room = min(cap - used, MAX_ADMITTED)
     admitted: list[int] = []
@@ -89,7 +99,7 @@ def _queue(tx: Tx, taken: Sequence[_Waiting]) -> None:
         targets += queued_rows(first, one.run_id, frozen, one.priority, rules)
         first += one.total
     driver.executemany(_ADMIT.admitted, [(RunState.QUEUED, tx.at, None, one.run_id) for one in taken])
-    driver.executemany(_ADMIT.job_admitted, [(RunState.QUEUED, None, one.run_id, one.run_id) for one in taken])
+    job_admitted(tx, RunState.QUEUED, None, [(one.job_id, one.run_id) for one in taken])
     driver.executemany(_START.target, targets)
     driver.execute(_PLAN.use_limit, (len(taken),))
 

@@ -17,15 +17,15 @@ from rota.domain.run import CONTROLLER
 from rota.domain.states import RunState
 from rota.ports import Tx
 from rota.storage import fanout, host_locks, parking
-from rota.storage.finishing import expire
-from rota.storage.launching import write_intents
+from rota.storage.finishing import expire, free_slots
+from rota.storage.launching import job_admitted, write_intents
 from rota.storage.limits import Room
 from rota.storage.row_locks import free_jobs
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment, Settled
 
-_ADMIT, _CLAIM = Statements("admit"), Statements("claim")
-PAGE = 256  # queued targets looked at together
+_CLAIM = Statements("claim")
+PAGE = 1_000  # queued targets looked at together
 
 
 def claim(
@@ -35,18 +35,24 @@ def claim(
 
     Atomic: two owners never get the same target. `targets_at_once` of each run holds, its batches and its throttle,
     the caps on targets and the locks on hosts. A run whose time is over gives out none: what of it is queued ends
-    (named in `settled` where that ends the run). `only_runs`: a command that carries out just the run it made
-    (DESIGN §2 Who executes).
+    (named in `settled` where that ends the run; whoever gave it frees the slots). `only_runs`: a command that carries
+    out just the run it made (DESIGN §2 Who executes).
     """
     if slots <= 0 or (only_runs is not None and not only_runs):
         return []
     parking.wake(tx)
-    turn = _Turn(tx, only_runs)
-    for queued in turn.queued(slots):
-        if len(turn.work) >= slots or turn.room.total <= 0:
+    (priority,) = tx.driver.execute(_CLAIM.next_priority, (1 << 40,)).fetchone()
+    if priority is None or (room := Room.now(tx)).total <= 0:
+        return []
+    turn = _Turn(tx, only_runs, room)
+    for queued in turn.queued(priority, slots):
+        if len(turn.work) >= slots or room.total <= 0:
             break
         turn.consider(queued)
-    turn.write(owner, Settled({}, set(), []) if settled is None else settled)
+    ended = Settled({}, set(), []) if settled is None else settled
+    turn.write(owner, ended)
+    if settled is None:
+        free_slots(tx, ended)
     return turn.work
 
 
@@ -96,27 +102,22 @@ class _Turn:
 
     tx: Tx
     only_runs: Collection[int] | None
-    room: Room = field(init=False)
+    room: Room
     in_work: dict[int, int] = field(default_factory=dict)  # run id -> targets, of the runs met so far that have some
     gates: dict[int, _Gate] = field(default_factory=dict)
     work: list[Assignment] = field(default_factory=list)
     overdue: dict[int, int | None] = field(default_factory=dict)  # run id -> job id
     locked_out: list[_Queued] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.room = Room.now(self.tx)
-
-    def queued(self, slots: int) -> Iterator[_Queued]:
+    def queued(self, priority: int | None, slots: int) -> Iterator[_Queued]:
         """Queued targets in the order of claiming. Those of a run that has no room are passed over in one leap, so
         that the thousands which wait behind `targets_at_once` or a batch stand in nobody's way; those of full sites
-        are not looked at."""
-        driver, page = self.tx.driver, min(PAGE, slots + 8)
-        (priority,) = driver.execute(_CLAIM.next_priority, (1 << 40,)).fetchone()
-        after = 0
+        are not looked at. From `priority` on, which is the largest."""
+        driver, page, after = self.tx.driver, min(PAGE, slots + 8, self.room.total + 8), 0
         while priority is not None:
             rows = driver.execute(_CLAIM.queued, (priority, after, self.room.full_sites, page)).fetchall()
             found = self._free(list(map(_Queued._make, rows)))
-            self._count_in_work({one.run_id for one in found} - self.gates.keys())
+            self._count_in_work({one.run_id for one in found if one.total > 1} - self.gates.keys())
             yield from found
             if len(rows) == page:
                 after, run_id = rows[-1][0], rows[-1][1]
@@ -157,14 +158,14 @@ class _Turn:
 
     def write(self, owner: str, settled: Settled) -> None:
         driver, at, work = self.tx.driver, self.tx.at, self.work
-        if work:
-            tried = dict(driver.execute(_CLAIM.last_numbers, (json.dumps([a.target_id for a in work]),)).fetchall())
-            for assignment in work:
+        if again := [a for a in work if a.fence > 1]:  # who was never claimed has no attempts
+            tried = dict(driver.execute(_CLAIM.last_numbers, (json.dumps([a.target_id for a in again]),)).fetchall())
+            for assignment in again:
                 assignment.number = tried.get(assignment.target_id, 0) + 1
         driver.executemany(_CLAIM.take, [(owner, at, a.target_id) for a in work])
         runs = {a.run_id: a.run_started_at + a.run_timeout for a in work}
         driver.executemany(_CLAIM.run_started, [(at, run_id) for run_id in runs])
-        driver.executemany(_ADMIT.job_admitted, [(RunState.RUNNING, at, run_id, run_id) for run_id in runs])
+        job_admitted(self.tx, RunState.RUNNING, at, {(a.job_id, a.run_id) for a in work})
         write_intents(self.tx, work)
         for run_id, over_at in runs.items():
             gate = self.gates[run_id]

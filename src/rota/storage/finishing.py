@@ -32,8 +32,11 @@ class CancelOrder(NamedTuple):
     reason: Reason
 
 
-def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
+def settle(tx: Tx, reports: Sequence[Report], *, keep_slots: bool = False) -> Settled:
     """Record a batch of ended attempts, and with them the ends of targets and runs.
+
+    `keep_slots`: the slots of ended runs are given back by the caller (`free_slots`), who has more to do before: from
+    then on whoever starts or ends runs waits for this transaction, on a store where others write too.
 
     A report whose fence is old, or whose target has ended, changes nothing and is named in `fenced`. Runs whose last
     target ended are rolled up; of those with batches the next may open, and of those with too many bad targets the
@@ -69,13 +72,23 @@ def settle(tx: Tx, reports: Sequence[Report]) -> Settled:
     for run_id, closed in closing.items():
         _close_targets(tx, run_id, closed, settled)
     finish_runs(tx, singles, settled)
+    if not keep_slots:
+        free_slots(tx, settled)
     return settled
+
+
+def free_slots(tx: Tx, settled: Settled) -> None:
+    """Give back the slots of runs that ended in this transaction. Asking again is no harm."""
+    if settled.slots:
+        tx.driver.execute(_PLAN.use_limit, (-settled.slots,))
+        settled.slots = 0
 
 
 def finish_runs(
     tx: Tx, ends: Sequence[tuple[int, int | None, RunEnd]], settled: Settled | None = None, *, held_slots: bool = True
 ) -> None:
-    """Write the ends of runs (run id, job id, end) whose targets are all final, and free the slots they held."""
+    """Write the ends of runs (run id, job id, end) whose targets are all final, and free the slots they held: with
+    `settled` that is left to `free_slots`."""
     if not ends:
         return
     driver, at = tx.driver, tx.at
@@ -86,9 +99,10 @@ def finish_runs(
     )
     first = tx.take_ids("outbox", len(ends))
     driver.executemany(_FINISH.outbox, [(first + i, run_id, e.state, at) for i, (run_id, _, e) in enumerate(ends)])
-    if held_slots:
+    if held_slots and settled is None:
         driver.execute(_PLAN.use_limit, (-len(ends),))
     if settled is not None:
+        settled.slots += len(ends) if held_slots else 0
         settled.finished_runs += [run_id for run_id, _, _ in ends]
 
 
@@ -108,6 +122,7 @@ def cancel_run(tx: Tx, run_id: int, reason: Reason) -> CancelOrder | bool | None
         return None
     settled = Settled({}, set(), [])
     _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.CANCELLED, reason=reason), settled)
+    free_slots(tx, settled)
     if settled.finished_runs:
         return None
     tx.tell(Hint.CANCELS)
@@ -119,8 +134,9 @@ def expire(tx: Tx, run_id: int, job_id: int | None, settled: Settled) -> None:
     _end_queued(tx, run_id, job_id, TargetEnd(state=TargetState.TIMED_OUT, reason=Reason.RUN_TIMEOUT), settled)
 
 
-def expire_unstarted(tx: Tx, settled: Settled, *, only_runs: Collection[int] | None = None) -> None:
-    """End the runs that have not started within the time their jobs allow. `only_runs`: see `claim`."""
+def expire_unstarted(tx: Tx, settled: Settled | None = None, *, only_runs: Collection[int] | None = None) -> None:
+    """End the runs that have not started within the time their jobs allow. `only_runs`: see `claim`. Where
+    `settled` is given the slots that they held are left to `free_slots`."""
     expired = turns.expire(tx, only_runs)
     for held_slot in (True, False):
         ends = [(one.run_id, one.job_id, one.end) for one in expired if one.held_slot is held_slot]

@@ -1,29 +1,59 @@
 """Making runs: rows of the run, its targets and the intents of those that start at once, in one batch.
 
 A run that may start at once is inserted already claimed by the owner that plans it, so that one commit makes it
-durable and started. That is the short way, for runs without fan-out rules where no cap on targets is set; all others'
-targets are queued, for the next claim to judge. What exceeds the cap on runs waits for a slot, says so, and does not
-expire.
+durable and started. That is the short way, for runs without fan-out rules, as far as caps on targets leave room beside
+what is queued already; all other targets are queued, for the next claim to judge. What exceeds the cap on runs waits
+for a slot, says so, and does not expire.
+
+Where others write at the same time (PostgreSQL), whoever starts or ends runs holds the caps. A batch of many looks at
+them, writes its rows, and takes hold of the caps last: another node waits for a commit then, not for a thousand rows.
+Should what it saw be gone by then, it begins anew, with the caps held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import Protocol
 
 from rota.domain.fanout import FanOut
 from rota.domain.instant import Micros
 from rota.domain.states import RunState, TargetState
-from rota.ports import Member, RunRequest, Tx
-from rota.storage import fanout, limits, turns
+from rota.ports import Member, RunTerms, Tx
+from rota.storage import fanout, turns
+from rota.storage.limits import Room
 from rota.storage.statements import Statements
 from rota.storage.work import Assignment
 
-_PLAN, _START = Statements("plan"), Statements("start")
+_ADMIT, _PLAN, _START = Statements("admit"), Statements("plan"), Statements("start")
 # As texts, which SQLite's driver need not adapt (see `storage.sqlite`). To adapt a NULL costs it more than to bind a
 # value: so there are statements for a run that begins at once, without the columns that are NULL or the same in all.
 _WAITING, _QUEUED, _RUNNING = RunState.WAITING.value, RunState.QUEUED.value, RunState.RUNNING.value
+
+
+MANY = 32  # runs, from which the caps are held for the commit only
+
+
+class _NoRoomLeft(Exception):
+    """Others took of a cap what was free when it was looked at."""
+
+
+class Requested(Protocol):
+    """What a run is made from: `ports.RunRequest`, or a card of the planner's."""
+
+    @property
+    def terms(self) -> RunTerms: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def job_id(self) -> int | None: ...
+    @property
+    def job_version_id(self) -> int | None: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def rerun_of(self) -> int | None: ...
 
 
 @dataclass(slots=True)
@@ -34,7 +64,7 @@ class Draft:
     `turn`: it is one of several that are caught up.
     """
 
-    request: RunRequest
+    request: Requested
     trigger_id: int | None
     nominal: Micros | None
     catch_up: bool = False
@@ -61,12 +91,34 @@ class _Rows:
         driver = tx.driver
         driver.executemany(_PLAN.run, self.runs)
         driver.executemany(_PLAN.run_begun, self.begun_runs)
-        driver.executemany(_START.target, self.targets)
-        driver.executemany(_START.target_begun, self.begun_targets)
         driver.executemany(_PLAN.job_started, self.states)
-        write_intents(tx, self.work)
+        if self.are_alike:
+            self._copy_targets(tx)
+        else:
+            driver.executemany(_START.target, self.targets)
+            driver.executemany(_START.target_begun, self.begun_targets)
+            write_intents(tx, self.work)
         if self.waits:
             turns.insert(tx, self.waits)
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether every run begins at once with one target, all of them at the same place: as a herd of jobs does."""
+        if self.runs or self.targets or not len(self.begun_runs) == len(self.begun_targets) > 1:
+            return False
+        return len({(host, connector) for _, _, host, connector, *_ in self.begun_targets}) == 1
+
+    def _copy_targets(self, tx: Tx) -> None:
+        """Let the store make the rows of targets and attempts from those of the runs: half of what binding costs."""
+        first, count = self.work[0], len(self.work)
+        runs, first_attempt = (first.run_id, first.run_id + count - 1), tx.take_ids("attempt", count)
+        _, _, host, connector, _, owner, _ = self.begun_targets[0]
+        tx.driver.execute(_START.targets_of_runs, (first.target_id - first.run_id, host, connector, owner, *runs))
+        tx.driver.execute(
+            _START.attempts_of_runs, (first_attempt - first.run_id, first.target_id - first.run_id, *runs)
+        )
+        for attempt_id, assignment in enumerate(self.work, start=first_attempt):
+            assignment.attempt_id = attempt_id
 
 
 @dataclass(slots=True)
@@ -92,80 +144,108 @@ class Launch:
         """
         if not self.drafts:
             return [], []
-        self.drafts.sort(key=lambda draft: -draft.request.priority)
+        self.drafts.sort(key=lambda draft: -draft.request.terms.priority)
+        if self.tx.is_exclusive or len(self.drafts) < MANY:
+            return self._insert(hold=True)
+        driver = self.tx.driver
+        driver.execute("SAVEPOINT launch")
+        try:
+            made = self._insert(hold=False)
+        except _NoRoomLeft:
+            driver.execute("ROLLBACK TO launch")
+            made = self._insert(hold=True)
+        driver.execute("RELEASE launch")
+        return made
+
+    def _insert(self, *, hold: bool) -> tuple[list[int], list[Assignment]]:
+        """`hold`: the caps are held from the beginning. Otherwise raises _NoRoomLeft where others were quicker."""
         tx, at, owner = self.tx, self.tx.at, self.owner
         count = len(self.drafts)
         first_run = tx.take_ids("run", count)
-        public_ids = tx.new_public_ids(count)
-        cap, used = tx.driver.execute(_PLAN.limit).fetchone()
+        public_ids = sorted(tx.new_public_ids(count))  # so that the rows of a batch touch fewer pages of their index
+        room = None if owner is None else Room.beside_queue(tx, hold=hold)
+        cap, used = tx.driver.execute(_PLAN.limit if hold else _PLAN.limit_seen).fetchone()
         free_runs, free_slots = max(0, cap - used), self.slots
-        short_way = owner is not None and not limits.any_on_targets(tx)
         rows = _Rows()
         targets, begun_targets, work = rows.targets, rows.begun_targets, rows.work
-        target_id = tx.take_ids("run_target", sum(len(d.request.members) for d in self.drafts))
+        target_id = tx.take_ids("run_target", sum(len(d.request.terms.members) for d in self.drafts))
         admitted = 0
         for run_id, public_id, draft in zip(range(first_run, first_run + count), public_ids, self.drafts, strict=True):
             request, draft.run_id = draft.request, run_id
-            total = len(request.members)
+            terms = request.terms
+            total = len(terms.members)
             due_at = draft.due_at or draft.nominal or at
             waiting_for = "overlap" if draft.waits_for_overlap else "slot" if free_runs <= 0 else None
             state, started_at = _WAITING, None
             if waiting_for is None:
                 free_runs -= 1
                 admitted += 1
-                rules = request.fan_out
-                claim = min(total, request.targets_at_once, free_slots) if short_way and rules is None else 0
+                rules = terms.fan_out
+                claim = min(total, terms.targets_at_once, free_slots) if owner is not None and rules is None else 0
+                if room is not None and claim:
+                    claim = room.take_first(terms.members[:claim], request.job_id)
                 free_slots -= claim
                 state, started_at = (_RUNNING, at) if claim else (_QUEUED, None)
-                for place, member in enumerate(request.members[:claim]):
+                for place, member in enumerate(terms.members[:claim]):
                     if member.host_version_id is None and member.site is None:
                         begun_targets.append(
-                            (target_id + place, run_id, member.host, member.connector, request.priority, owner, at)
+                            (target_id + place, run_id, member.host, member.connector, terms.priority, owner, at)
                         )
                     else:
                         targets.append(
                             (target_id + place, run_id, member.host, member.host_version_id, member.connector,
-                             member.site, _RUNNING, request.priority, 0, owner, 1, at)
+                             member.site, _RUNNING, terms.priority, 0, owner, 1, at)
                         )  # fmt: skip
                     work.append(
                         Assignment(
                             target_id=target_id + place, run_id=run_id, run_public=public_id, job_id=request.job_id,
-                            title=request.title, kind=request.kind, plan_id=request.plan_id, total=total,
+                            title=request.title, kind=terms.kind, plan_id=terms.plan_id, total=total,
                             host=member.host, host_version_id=member.host_version_id, connector=member.connector,
                             fence=1, cursor=0, attempt_id=0, number=1, due_at=due_at, run_started_at=at,
-                            run_timeout=request.run_timeout,
+                            run_timeout=terms.run_timeout,
                         )
                     )  # fmt: skip
                 if claim < total:
-                    left = request.members[claim:]
-                    targets += queued_rows(target_id + claim, run_id, left, request.priority, rules)
+                    left = terms.members[claim:]
+                    targets += queued_rows(target_id + claim, run_id, left, terms.priority, rules)
                 target_id += total
             if started_at is None or draft.catch_up or draft.deferred_by or request.key or request.rerun_of:
                 rows.runs.append(
                     (run_id, public_id, request.job_id, request.job_version_id, request.title, draft.trigger_id,
-                     draft.nominal, request.key, request.kind, draft.catch_up, state, waiting_for, request.priority,
-                     request.plan_id, request.target_set_id, total, total, request.targets_at_once,
-                     request.run_timeout, request.principal, request.rerun_of, at, due_at,
+                     draft.nominal, request.key, terms.kind, draft.catch_up, state, waiting_for, terms.priority,
+                     terms.plan_id, terms.target_set_id, total, total, terms.targets_at_once,
+                     terms.run_timeout, terms.principal, request.rerun_of, at, due_at,
                      None if waiting_for else at, started_at, draft.deferred_by)
                 )  # fmt: skip
             else:
                 rows.begun_runs.append(
                     (run_id, public_id, request.job_id, request.job_version_id, request.title, draft.trigger_id,
-                     draft.nominal, request.kind, request.priority, request.plan_id, request.target_set_id, total,
-                     total, request.targets_at_once, request.run_timeout, request.principal, at, due_at, at, at)
+                     draft.nominal, terms.kind, terms.priority, terms.plan_id, terms.target_set_id, total,
+                     total, terms.targets_at_once, terms.run_timeout, terms.principal, at, due_at, at, at)
                 )  # fmt: skip
-            if started_at is None and (draft.turn is not None or request.patience is not None):
-                job_id, turn, patience = request.job_id, draft.turn, request.patience
+            if started_at is None and (draft.turn is not None or terms.patience is not None):
+                job_id, turn, patience = request.job_id, draft.turn, terms.patience
                 rows.waits.append(turns.row_of(run_id, job_id, turn, patience, due_at=due_at, made_at=at))
-            if request.fan_out is not None:
-                fanout.insert(tx, run_id, request.fan_out, total)
+            if terms.fan_out is not None:
+                fanout.insert(tx, run_id, terms.fan_out, total)
             if request.job_id is not None:
-                rows.states.append((run_id, state, request.kind, started_at, request.job_id))
+                rows.states.append((run_id, state, terms.kind, started_at, request.job_id))
         rows.write(tx)
-        if admitted:
-            tx.driver.execute(_PLAN.use_limit, (admitted,))
+        _use_caps(tx, admitted, room if work else None, held=hold)
         self.left_waiting = admitted < count or len(work) < len(targets) + len(begun_targets)
         return list(range(first_run, first_run + count)), work
+
+
+def _use_caps(tx: Tx, runs: int, room: Room | None, *, held: bool) -> None:
+    """Note what was started. Caps that are not `held` are from now on; raises _NoRoomLeft where that is too much."""
+    if held:
+        if runs:
+            tx.driver.execute(_PLAN.use_limit, (runs,))
+        return
+    if room is not None and room.is_overshot(tx):
+        raise _NoRoomLeft
+    if runs and not tx.driver.execute(_PLAN.use_if_free, (runs, runs)).rowcount:
+        raise _NoRoomLeft
 
 
 def queued_rows(
@@ -178,6 +258,12 @@ def queued_rows(
         (target_id, run_id, *member, TargetState.QUEUED, priority, batch, None, 0, None)
         for target_id, (member, batch) in enumerate(zip(members, batches, strict=False), start=first)
     ]
+
+
+def job_admitted(tx: Tx, state: RunState, started_at: Micros | None, runs: Iterable[tuple[int | None, int]]) -> None:
+    """Say in the jobs' states what has become of their runs (job id, run id), where those are their newest."""
+    newest = dict(sorted((job_id, run_id) for job_id, run_id in runs if job_id is not None))
+    tx.driver.executemany(_ADMIT.job_admitted, [(state, started_at, *one) for one in newest.items()])
 
 
 def write_intents(tx: Tx, work: list[Assignment]) -> None:

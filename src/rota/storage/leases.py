@@ -41,12 +41,15 @@ def still_holds(tx: Tx, owner: str, target_id: int, fence: int) -> bool:
     return tx.driver.execute(_LEASES.holder, (target_id, fence, owner)).fetchone() is not None
 
 
-def take_from(tx: Tx, silent: str, owner: str, terms: Terms) -> list[Rescued]:
-    """Give `owner` what a silent owner held and may be carried on by now. Nothing, if it has said a word since."""
+def take_from(tx: Tx, silent: str, owner: str, terms: Terms, *, may_give_up: bool = True) -> list[Rescued]:
+    """Give `owner` what a silent owner held and may be carried on by now. Nothing, if it has said a word since.
+
+    `may_give_up`: the database's clock went as time does for a lease and the grace, so that by it they are over.
+    """
     seen_at, has_ended = tx.driver.execute(_LEASES.last_word, (silent,)).fetchone()
     if seen_at > tx.at - terms.lease:
         return []
-    is_given_up = has_ended or seen_at <= tx.at - terms.lease - terms.grace
+    is_given_up = has_ended or (may_give_up and seen_at <= tx.at - terms.lease - terms.grace)
     rescued = take_over(tx, silent, owner, remote_only=not is_given_up)
     if is_given_up:
         end_owner(tx, silent)

@@ -7,12 +7,13 @@ transaction that claims, so no count can go wrong; where there is no cap nothing
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rota.domain.errors import RotaError
 from rota.domain.selector import parse
-from rota.ports import Hint, Tx
+from rota.ports import Hint, Member, Tx
 from rota.storage import inventory
 from rota.storage.statements import Statements
 
@@ -31,87 +32,136 @@ class LimitRow(NamedTuple):
     used: int
 
 
-@dataclass(slots=True)
-class _Several:
-    """The hosts of a group, and how many of them more may be at work."""
+@dataclass(slots=True, eq=False)
+class _Cap:
+    """A cap that is not over all runs. What is left of it is counted when it is first asked about: most work that is
+    looked at is under none of them."""
 
-    hosts: frozenset[str]
-    left: int
+    tx: Tx
+    key: str
+    cap: int
+    spoken_for: int
+    counted: int | None = None
+    taken: int = 0
+
+    @property
+    def left(self) -> int:
+        if self.counted is None:
+            self.counted = self.cap - self.spoken_for - at_work(self.tx, self.key)
+        return self.counted - self.taken
 
 
 @dataclass(slots=True)
 class Room:
-    """How many targets more may start in this transaction. All but `total` have only what has a cap."""
+    """How many targets more may start in this transaction: `total` of them, and under each of the caps by itself.
+
+    `jobs` are by their ids, `groups` with the hosts that are in them now.
+    """
 
     total: int = _UNLIMITED
-    sites: dict[str, int] = field(default_factory=dict)
-    hosts: dict[str, int] = field(default_factory=dict)
-    groups: list[_Several] = field(default_factory=list)
-    jobs: dict[int, int] = field(default_factory=dict)
-    is_narrow: bool = False  # there are caps of hosts, groups or jobs
+    sites: dict[str, _Cap] = field(default_factory=dict)
+    hosts: dict[str, _Cap] = field(default_factory=dict)
+    jobs: dict[int, _Cap] = field(default_factory=dict)
+    groups: list[tuple[frozenset[str], _Cap]] = field(default_factory=list)
 
     @classmethod
     def now(cls, tx: Tx) -> Room:
+        """What is free. Nobody else starts what is under a cap until this transaction ends."""
+        return cls._of(tx, tx.driver.execute(_LIMITS.caps).fetchall())
+
+    @classmethod
+    def beside_queue(cls, tx: Tx, *, hold: bool) -> Room | None:
+        """What would be free if all that may be claimed now were at work: whoever takes of that is in nobody's way who
+        waits already. None: there are no caps on targets.
+
+        `hold`: as `now`. Otherwise others may be taking of it too: whoever has done so asks `is_overshot` at the end.
+        """
+        caps = tx.driver.execute(_LIMITS.caps if hold else _LIMITS.caps_seen).fetchall()
+        if not caps:
+            return None
+        (waiting,) = tx.driver.execute(_LIMITS.may_be_claimed, (max(cap for _, cap in caps),)).fetchone()
+        return cls._of(tx, caps, waiting)
+
+    @classmethod
+    def _of(cls, tx: Tx, caps: Sequence[tuple[str, int]], spoken_for: int = 0) -> Room:
         room = cls()
-        for key, cap in tx.driver.execute(_LIMITS.caps).fetchall():
+        for key, cap in caps:
             kind, name = split(key)
-            left = cap - at_work(tx, key)
+            one = _Cap(tx, key, cap, spoken_for)
             match kind:
                 case "targets":
-                    room.total = left
+                    room.total = one.left
                 case "site:":
-                    room.sites[name] = left
+                    room.sites[name] = one
                 case "host:":
-                    room.hosts[name] = left
+                    room.hosts[name] = one
                 case "group:":
-                    room.groups.append(_Several(hosts_of(tx, name), left))
-                case "job:":
-                    if (job_id := _job_id(tx, name)) is not None:
-                        room.jobs[job_id] = left
-            room.is_narrow = room.is_narrow or kind in {HOST, GROUP, JOB}
+                    room.groups.append((hosts_of(tx, name), one))
+        if any(key.startswith(JOB) for key, _ in caps):
+            rows = tx.driver.execute(_LIMITS.capped_jobs).fetchall()
+            room.jobs = {job_id: _Cap(tx, key, cap, spoken_for) for job_id, key, cap in rows}
         return room
 
     def has(self, site: str | None, host: str, job_id: int | None) -> bool:
-        if self.total <= 0 or (site is not None and self.sites.get(site, 1) <= 0):
-            return False
-        if not self.is_narrow:
-            return True
-        of_job = self.of_job(job_id)
-        return (
-            of_job > 0 and self.hosts.get(host, 1) > 0 and all(one.left > 0 for one in self.groups if host in one.hosts)
-        )
-
-    def of_job(self, job_id: int | None) -> int:
-        """How many targets more of a job may start."""
-        return _UNLIMITED if job_id is None else self.jobs.get(job_id, _UNLIMITED)
+        return self.total > 0 and all(cap.left > 0 for cap in self._over(site, host, job_id))
 
     def take(self, site: str | None, host: str, job_id: int | None) -> None:
         self.total -= 1
-        if site in self.sites:
-            self.sites[site] -= 1
-        if self.is_narrow:
-            if host in self.hosts:
-                self.hosts[host] -= 1
-            if job_id in self.jobs:
-                self.jobs[job_id] -= 1
-            for one in self.groups:
-                one.left -= host in one.hosts
+        for cap in self._over(site, host, job_id):
+            cap.taken += 1
+
+    def take_first(self, members: Sequence[Member], job_id: int | None) -> int:
+        """Take room for these targets of one job up to the first that finds none. Returns for how many."""
+        if not (self.sites or self.hosts or self.groups or job_id in self.jobs):
+            taken = max(0, min(len(members), self.total))
+            self.total -= taken
+            return taken
+        for taken, member in enumerate(members):
+            if not self.has(member.site, member.host, job_id):
+                return taken
+            self.take(member.site, member.host, job_id)
+        return len(members)
+
+    def is_overshot(self, tx: Tx) -> bool:
+        """Whether more is at work under a cap that was taken of than it allows, now that what was started is written.
+        Nobody else starts what is under a cap from here on until this transaction ends."""
+        taken_of = {TARGETS} | {cap.key for cap in self._all() if cap.taken}
+        caps = tx.driver.execute(_LIMITS.caps).fetchall()
+        return any(at_work(tx, key) > cap for key, cap in caps if key in taken_of)
+
+    def of_job(self, job_id: int | None) -> int:
+        """How many targets more of a job may start."""
+        return self.jobs[job_id].left if job_id in self.jobs else _UNLIMITED
 
     @property
     def full_sites(self) -> str:
         """Sites where nothing more may start, as a JSON list."""
-        return json.dumps([site for site, left in self.sites.items() if left <= 0])
+        return json.dumps([site for site, cap in self.sites.items() if cap.left <= 0])
+
+    def _all(self) -> Iterable[_Cap]:
+        return [*self.sites.values(), *self.hosts.values(), *self.jobs.values(), *(cap for _, cap in self.groups)]
+
+    def _over(self, site: str | None, host: str, job_id: int | None) -> list[_Cap]:
+        """The caps that such a target is under, but for the one over all runs."""
+        caps = [cap for hosts, cap in self.groups if host in hosts] if self.groups else []
+        if site in self.sites:
+            caps.append(self.sites[site])
+        if host in self.hosts:
+            caps.append(self.hosts[host])
+        if job_id in self.jobs:
+            caps.append(self.jobs[job_id])
+        return caps
+
+
+def hold_caps(tx: Tx) -> None:
+    """Hold the caps on targets, as whoever is about to hold the cap on runs and to claim must: that one is the last."""
+    tx.driver.execute(_LIMITS.caps)
 
 
 def split(key: str) -> tuple[str, str]:
     """The kind of a cap, and the name of what it is of: `targets` and nothing, `site:` and `berlin`."""
     kind, colon, name = key.partition(":")
     return kind + colon, name
-
-
-def any_on_targets(tx: Tx) -> bool:
-    """Whether there is any cap on targets at all."""
-    return bool(tx.driver.execute(_LIMITS.any).fetchone()[0])
 
 
 def all_limits(tx: Tx) -> list[LimitRow]:

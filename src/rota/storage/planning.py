@@ -5,73 +5,37 @@ All rules come from `domain.policy`; this module puts their answers into rows. O
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rota.domain.calendars import NO_RULES, Rules, verdict_at
 from rota.domain.instant import DAY, Micros
-from rota.domain.policy import CATCH_UP, CatchUp, Missed, most_at_once, on_overlap, refusal
+from rota.domain.policy import most_at_once, on_overlap, refusal
 from rota.domain.reasons import Reason
 from rota.domain.reckoning import MAX_INSTANTS_AT_ONCE, Course, Pending, Refused, Start, reckon
-from rota.domain.spreading import Spreading
 from rota.domain.trigger.spec import ContinuousTrigger
 from rota.domain.trigger.timetable import Timetable
 from rota.domain.trigger.without import WithoutTimes
-from rota.ports import Hint, RunRequest, Tx
+from rota.ports import Hint, Tx
+from rota.storage.cards import Card
 from rota.storage.clock_changes import ran_ahead
 from rota.storage.counters import current
 from rota.storage.events import LOOK_AGAIN, Event, high_water_of, ready_at, refused_until
 from rota.storage.finishing import CancelOrder, cancel_runs_of
-from rota.storage.launching import Draft, Launch
+from rota.storage.launching import Draft, Launch, Requested
 from rota.storage.ledger import record_span
 from rota.storage.quota import count_runs, runs_left
-from rota.storage.row_locks import hold_jobs
+from rota.storage.row_locks import hold_due, hold_jobs
 from rota.storage.statements import Statements
 from rota.storage.turns import Turn
-from rota.storage.windows import EMPTY_BOOK, NOBODY, Book, Subject, load_book
+from rota.storage.windows import EMPTY_BOOK, Book, load_book
 from rota.storage.work import Assignment
 
 _PLAN = Statements("plan")
 # Missed instants that are caught up are as many runs each as their job says: so many are made in one transaction.
 MOST_DRAFTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What the planner must know of one trigger, frozen at `generation` and under the versions it depends on.
-
-    `refusal`: there is nothing to run, for this reason (no host matches, the playbook is gone).
-    """
-
-    generation: int
-    inventory_version: int | None  # None: its targets do not come from the inventory
-    library_version: int | None  # None: it names no playbook
-    timetable: Timetable
-    request: RunRequest
-    missed: Missed
-    grace: Micros
-    refusal: tuple[Reason, str | None] | None = None
-    max_runs: int | None = None
-    event: Event | None = None  # what it is due upon, where `timetable` has no instants
-    spreading: Spreading | None = None
-    subject: Subject = NOBODY
-    catch_up: CatchUp = CATCH_UP
-    ran_until: Micros | None = None  # up to here instants may have run already, while the clock was ahead
-
-    # Whether the timetable alone says when it starts: no calendar or window of its own, no spread, no count, no haste.
-    is_plain: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        apart = self.event or self.max_runs or self.spreading or self.subject.names_rules or self.request.patience
-        object.__setattr__(self, "is_plain", not apart and self.ran_until is None)
-
-    def is_current(self, generation: int, inventory: int, library: int) -> bool:
-        return (
-            self.generation == generation
-            and self.inventory_version in {None, inventory}
-            and self.library_version in {None, library}
-        )
+MOST_BESIDE_OTHERS = 2_000  # due rows that one node takes together: at the end of a herd the others wait for no more
 
 
 @dataclass(slots=True)
@@ -155,9 +119,7 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
     apart: list[_Advance] = []
     drafted, drafts = batch.drafted, launch.drafts
     nexts: dict[tuple[int, Micros], Micros | None] = {}  # a herd shares few timetables: ask each once per instant
-    rows = driver.execute(_PLAN.due, (at, limit)).fetchall()
-    if not tx.is_exclusive:
-        rows = _held(tx, rows)
+    rows = driver.execute(_PLAN.due, (at, limit)).fetchall() if tx.is_exclusive else _held(tx, limit)
     if rows:
         batch.book = load_book(tx, since=_Due._make(rows[0]).fire_at)
     is_free = not batch.book
@@ -167,16 +129,22 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         if card is None or not card.is_current(generation, inventory, library):
             outcome.missing.append(trigger_id)
             continue
+        terms = card.terms
         outcome.handled += 1
-        timetable = card.timetable
-        if is_free and deferred_by is None and card.is_plain and nominal >= at - card.grace:
-            key = (id(timetable), nominal)
-            following = nexts[key] if key in nexts else nexts.setdefault(key, timetable.next(nominal))
+        if (
+            is_free
+            and deferred_by is None
+            and terms.is_plain
+            and card.ran_until is None
+            and nominal >= at - terms.grace
+        ):
+            key = (id(terms), nominal)
+            following = nexts[key] if key in nexts else nexts.setdefault(key, terms.timetable.next(nominal))
             if following is None or following > at:  # the common case: one instant, on time
-                if unfinished or job_id in drafted or card.refusal is not None:
+                if unfinished or job_id in drafted or terms.refusal is not None:
                     _decide(batch, card, _Due._make(row), Start(nominal, nominal))
                 else:
-                    draft = Draft(card.request, trigger_id, nominal)
+                    draft = Draft(card, trigger_id, nominal)
                     drafts.append(draft)
                     drafted[job_id] = [draft]
                 advances.append((following, following, nominal, trigger_id))
@@ -184,49 +152,50 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         apart.append(_settle_apart(batch, card, _Due._make(row)))
         if len(drafts) >= MOST_DRAFTS:
             break  # the rest is still due
-    _, outcome.work = launch.flush()
-    outcome.left_waiting = launch.left_waiting
-    if launch.left_waiting:
-        tx.tell(Hint.WORK)
-    for blocked in batch.blocked:
-        instant, request = blocked.instant, blocked.card.request
-        assert request.overlap is not None  # jobs always have one
-        message = refusal(request.overlap, request.overlap_limit)
-        record_refusal(
-            tx, request, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, message
-        )
     driver.executemany(_PLAN.advance, advances)
     driver.executemany(_PLAN.advance_deferred, apart)
     for job_id in batch.left:
         count_runs(tx, job_id, len(drafted.get(job_id, ())))
+    _, outcome.work = launch.flush()  # last of what takes long: from its end on the caps are held
+    outcome.left_waiting = launch.left_waiting
+    if launch.left_waiting:
+        tx.tell(Hint.WORK)
+    for blocked in batch.blocked:
+        instant, terms = blocked.instant, blocked.card.terms
+        assert terms.overlap is not None  # jobs always have one
+        message = refusal(terms.overlap, terms.overlap_limit)
+        record_refusal(
+            tx, blocked.card, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, message
+        )
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
 
 
-def _held(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The due rows with their jobs' states held, and as they are now: another trigger of the job may just have been
-    planned by somebody else."""
-    jobs = hold_jobs(tx, (row[3] for row in rows))
-    return [(*row[:4], *jobs[row[3]], *row[6:]) for row in rows]
+def _held(tx: Tx, limit: int) -> list[_Due]:
+    """What is due and held by nobody else, as on an exclusive store, with the jobs' states held too."""
+    rows = hold_due(tx, limit=min(limit, MOST_BESIDE_OTHERS))
+    jobs = hold_jobs(tx, (row.job_id for row in rows))
+    return [_Due(*row[:4], *jobs[row.job_id], row.fire_at, row.deferred_by) for row in rows]
 
 
 def _settle_apart(batch: _Batch, card: Card, due: _Due) -> _Advance:
     """Settle what is off the common path: late, moved, held or counted triggers, and those without a timetable."""
-    if card.max_runs is not None and due.job_id not in batch.left:
-        batch.left[due.job_id] = runs_left(batch.launch.tx, due.job_id, card.max_runs) or 0
-    rules = batch.book.rules_for(card.subject) if batch.book or card.subject.names_rules else NO_RULES
-    if card.event is not None:
-        return _settle_event(batch, card, card.event, due, rules)
-    pending, timetable = Pending(due.nominal, due.fire_at, due.deferred_by), card.timetable
+    terms = card.terms
+    if terms.max_runs is not None and due.job_id not in batch.left:
+        batch.left[due.job_id] = runs_left(batch.launch.tx, due.job_id, terms.max_runs) or 0
+    rules = batch.book.rules_for(card.subject) if batch.book or terms.subject.names_rules else NO_RULES
+    if terms.event is not None:
+        return _settle_event(batch, card, terms.event, due, rules)
+    pending, timetable = Pending(due.nominal, due.fire_at, due.deferred_by), terms.timetable
     if card.ran_until is not None:
         timetable = _without_what_ran(batch.launch.tx, timetable, due, card.ran_until)
     course = Course(timetable, card.spreading, rules)
-    if timetable is not card.timetable and timetable.prev(due.nominal + 1) != due.nominal:
+    if timetable is not terms.timetable and timetable.prev(due.nominal + 1) != due.nominal:
         ahead = course.after(due.nominal)  # this one ran
         nominal, fire_at = (None, None) if ahead is None else (ahead.nominal, ahead.fire_at)
         return _Advance(nominal, fire_at, due.nominal, None, due.trigger_id)
-    reckoning = reckon(course, pending, now=batch.outcome.at, grace=card.grace, missed=card.missed,
-                       catch_up=card.catch_up)  # fmt: skip
+    reckoning = reckon(course, pending, now=batch.outcome.at, grace=terms.grace, missed=terms.missed,
+                       catch_up=terms.catch_up)  # fmt: skip
     for outcome in reckoning.outcomes:
         if isinstance(outcome, Start):
             _decide(batch, card, due, outcome)
@@ -267,7 +236,7 @@ def _settle_event(batch: _Batch, card: Card, event: Event, due: _Due, rules: Rul
     if due.unfinished or due.job_id in batch.drafted:
         return _Advance(None, at + LOOK_AGAIN, high_water, None, trigger_id)
     ready = max(opens_at, ready_at(tx, due.job_id, rule))
-    if card.refusal is not None:
+    if card.terms.refusal is not None:
         ready = max(ready, refused_until(tx, due.job_id, trigger_id, rule))
     if ready > at:
         return _Advance(ready, ready, high_water, None, trigger_id)
@@ -279,32 +248,32 @@ def _settle_event(batch: _Batch, card: Card, event: Event, due: _Due, rules: Rul
 
 def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
     """Put a start through the overlap policy: a draft, or a refusal in the ledger."""
-    request, job_id, tx, instant = card.request, due.job_id, batch.launch.tx, start.nominal
-    assert request.overlap is not None  # jobs always have one
+    terms, job_id, tx, instant = card.terms, due.job_id, batch.launch.tx, start.nominal
+    assert terms.overlap is not None  # jobs always have one
     if len(batch.drafted.get(job_id, ())) >= batch.left.get(job_id, MAX_INSTANTS_AT_ONCE + 1):
         return  # `max_runs` is reached: nothing is due any more
-    if card.refusal is not None:
-        reason, message = card.refusal
+    if terms.refusal is not None:
+        reason, message = terms.refusal
         _write_down(tx, card, due.trigger_id, Refused(reason, instant, instant, 1, message))
         return
     due_at = None if start.catch_up else start.due_at
-    if request.patience is not None and request.patience.is_past(due_at or instant, tx.at):
+    if terms.patience is not None and terms.patience.is_past(due_at or instant, tx.at):
         _write_down(tx, card, due.trigger_id, Refused(Reason.PAST_DEADLINE, instant, instant, 1))
         return
-    draft = Draft(request, due.trigger_id, instant, start.catch_up, deferred_by=start.deferred_by, due_at=due_at)
+    draft = Draft(card, due.trigger_id, instant, start.catch_up, deferred_by=start.deferred_by, due_at=due_at)
     if start.in_turn:  # all of these run: none is in another's way
         draft.waits_for_overlap = True
-        at_once = most_at_once(request.overlap, request.overlap_limit)
-        draft.turn = Turn(at_once, card.catch_up.spacing, not_before=start.due_at)
+        at_once = most_at_once(terms.overlap, terms.overlap_limit)
+        draft.turn = Turn(at_once, terms.catch_up.spacing, not_before=start.due_at)
         batch.draft(job_id, draft)
         return
     drafted = batch.drafted.get(job_id, [])
-    match on_overlap(request.overlap, due.unfinished + len(drafted), request.overlap_limit):
+    match on_overlap(terms.overlap, due.unfinished + len(drafted), terms.overlap_limit):
         case "skip" if drafted:
             batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
         case "skip":
-            message = refusal(request.overlap, request.overlap_limit)
-            record_refusal(tx, request, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, message)
+            message = refusal(terms.overlap, terms.overlap_limit)
+            record_refusal(tx, card, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, message)
         case "queue":
             draft.waits_for_overlap = True
             batch.draft(job_id, draft)
@@ -323,13 +292,13 @@ def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
 
 def _write_down(tx: Tx, card: Card, trigger_id: int, refused: Refused) -> None:
     """The ledger row of instants that come to nothing. What was missed is a span of its own; else spans grow."""
-    before = None if refused.reason is Reason.MISSED else card.timetable.prev(refused.first)
-    record_refusal(tx, card.request, trigger_id, refused.reason, refused.first, refused.last, refused.occurrences, None,
+    before = None if refused.reason is Reason.MISSED else card.terms.timetable.prev(refused.first)
+    record_refusal(tx, card, trigger_id, refused.reason, refused.first, refused.last, refused.occurrences, None,
                    refused.message, before=before)  # fmt: skip
 
 
 def record_refusal(
-    tx: Tx, request: RunRequest, trigger_id: int | None, reason: Reason, first: Micros, last: Micros, count: int,
+    tx: Tx, request: Requested, trigger_id: int | None, reason: Reason, first: Micros, last: Micros, count: int,
     blocked_by: int | None, message: str | None, *, before: Micros | None = None,
 ) -> None:  # fmt: skip
     """Write the ledger row of a decision not to run, or let the last row grow into a span: by a skip behind the same
@@ -340,6 +309,6 @@ def record_refusal(
             return
     assert request.job_id is not None  # only jobs have policies that refuse
     record_span(
-        tx, job_id=request.job_id, job_name=request.title, trigger_id=trigger_id, kind=request.kind, reason=reason,
-        message=message, first=first, last=last, count=count, blocked_by=blocked_by,
+        tx, job_id=request.job_id, job_name=request.title, trigger_id=trigger_id, kind=request.terms.kind,
+        reason=reason, message=message, first=first, last=last, count=count, blocked_by=blocked_by,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 import psycopg
@@ -105,12 +105,14 @@ class PostgresDriver:
 
     def _copy(self, way: Copied, rows: Sequence[Sequence[object]]) -> _Many:
         """One statement for all rows: the server spends a third of the time on them."""
+        columns = list(zip(*rows, strict=True))
+        # A refusal in the middle would end the transaction, so what psycopg would refuse is looked for first.
+        if any("\0" in "".join(map(str, column)) for column in columns):
+            columns = list(zip(*map(_without_nul, rows), strict=True))
+        given = [columns[value] if isinstance(value, int) else repeat(value, len(rows)) for value in way.values]
         with self.connection.cursor() as cursor, cursor.copy(way.statement) as copy:
-            for row in rows:
-                # A refusal in the middle would end the transaction, so what psycopg would refuse is looked for first.
-                odd = any(isinstance(value, str) and "\0" in value for value in row)
-                given = _without_nul(row) if odd else row
-                copy.write_row([given[value] if isinstance(value, int) else value for value in way.values])
+            for row in zip(*given, strict=True):
+                copy.write_row(row)
         return _Many(len(rows))
 
 

@@ -1,8 +1,9 @@
 """Rows are held before what they say is judged, where other writes go on at the same time (PostgreSQL).
 
-One order everywhere, so that nobody waits in a circle: due, job_state, run, run target, and last the cap on runs
-(`run_limit`), which whoever starts or ends runs holds until the commit: so what starts is decided by one at a time.
-Whoever holds the cap and wants an earlier row takes only what is free (`free_…`), and comes back for the rest.
+One order everywhere, so that nobody waits in a circle: due, job_state, run, run target, the caps on targets by their
+keys, and last the cap on runs (both `run_limit`), which whoever starts or ends runs holds until the commit: so what
+starts is decided by one at a time. It is therefore held late and briefly. Whoever holds a cap and wants an earlier row
+takes only what is free (`free_…`), and comes back for the rest.
 
 On SQLite nothing of this is asked: a write has the store to itself.
 """
@@ -13,6 +14,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from rota.domain.instant import Micros
 from rota.domain.states import RunState
 from rota.ports import Tx
 from rota.storage.statements import Statements
@@ -25,6 +27,26 @@ class JobNow(NamedTuple):
 
     active: int
     last_run: int | None
+
+
+class Due(NamedTuple):
+    """A due row, and the job whose trigger it is."""
+
+    trigger_id: int
+    nominal: Micros
+    generation: int
+    job_id: int
+    fire_at: Micros
+    deferred_by: str | None
+
+
+def hold_due(tx: Tx, *, limit: int) -> list[Due]:
+    """Hold up to `limit` due rows that nobody else holds, oldest first. Not on an exclusive store.
+
+    What others hold is passed over before anything is joined to it: a herd that one node is planning costs the next one
+    little more than its index.
+    """
+    return list(map(Due._make, tx.driver.execute(_LOCKS.due, (tx.at, limit)).fetchall()))
 
 
 def hold_jobs(tx: Tx, job_ids: Iterable[int | None]) -> dict[int, JobNow]:

@@ -17,6 +17,7 @@ from rota.domain.instant import Micros
 from rota.domain.reasons import Reason
 from rota.domain.states import AttemptState, RunState, TargetState
 from rota.ports import Clock, Hint, Tx
+from rota.storage.checkpoints import Checkpointer
 from rota.storage.executor import Executor, ThreadExecutor
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class SqliteStore:
         self._executor = executor or ThreadExecutor(readers=READERS)
         self._writer = _Connected(path)
         self._readers = [_Connected(path, read_only=True) for _ in range(READERS)]
+        self._checkpoints = Checkpointer(path, failed=self._failure) if executor is None else None
         self._executor.start(self._write_group)
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
@@ -106,6 +108,8 @@ class SqliteStore:
     def close(self) -> None:
         """Finish what was begun, then let go of the files. Idempotent."""
         self._executor.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         for connected in (self._writer, *self._readers):
             connected.close()
         self._readers = []
@@ -145,6 +149,8 @@ class SqliteStore:
             return [failure if not isinstance(r, RotaError) else r for r in results] + [failure] * (
                 len(group) - len(results)
             )
+        if self._checkpoints is not None:
+            self._checkpoints.committed(driver.total_changes)
         return results
 
     def _write_one(self, driver: sqlite3.Connection, fn: Callable[[Tx], Any], *, alone: bool) -> Any | BaseException:

@@ -111,3 +111,4 @@ class Settled:
     next_attempts: dict[int, int]  # target id -> id of the next attempt, for reports with `then`
     fenced: set[int]  # target ids
     finished_runs: list[int]
+    slots: int = 0  # those that ended runs held and `finishing.free_slots` has not given back yet

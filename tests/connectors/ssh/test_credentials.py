@@ -194,7 +194,7 @@ def agent(openssh: OpenSsh, client_key_file: Path, tmp_path: Path) -> Iterator[s
     subprocess.run([openssh.tool("ssh-add"), "-q", client_key_file], env=environment, check=True, capture_output=True)
     yield socket
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 async def test_without_a_key_file_the_agents_keys_are_tried(

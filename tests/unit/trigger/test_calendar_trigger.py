@@ -239,7 +239,7 @@ def rules(draw: st.DrawFn) -> CalendarTrigger:
         reject()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rules(), st.integers(0, 40 * 365))
 def test_days_are_those_that_a_search_day_by_day_finds(spec: CalendarTrigger, offset: int) -> None:
     first = date(2005, 1, 1) + timedelta(days=offset)
@@ -257,7 +257,7 @@ def test_days_are_those_that_a_search_day_by_day_finds(spec: CalendarTrigger, of
     assert found == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rules(), st.integers(parse_rfc3339("1990-01-01T00:00:00Z"), parse_rfc3339("2060-01-01T00:00:00Z")))
 def test_next_and_prev_are_inverse_and_json_is_read_back(spec: CalendarTrigger, after: Micros) -> None:
     times = times_of(spec)

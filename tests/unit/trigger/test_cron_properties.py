@@ -159,7 +159,7 @@ def test_a_suggestion_for_several_faults_works_too(parts: list[str]) -> None:
     read_or_suggest(" ".join(parts))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(meanings, min_size=2, max_size=8))
 def test_two_expressions_with_one_description_fire_alike(drawn: list[Meaning]) -> None:
     meant: dict[str, tuple[object, ...]] = {}

@@ -36,7 +36,7 @@ def meaning(fields: CronFields) -> tuple[object, ...]:
     return fields.second.mask, fields.minute.mask, fields.hour.mask, days
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(EXPRESSIONS, min_size=2, max_size=12, unique=True))
 def test_the_same_english_is_the_same_meaning(expressions: list[str]) -> None:
     told: dict[str, tuple[object, ...]] = {}

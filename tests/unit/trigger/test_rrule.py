@@ -138,7 +138,7 @@ def test_all_faults_are_told_at_once() -> None:
     assert [error.field for error in caught.value.errors] == ["rrule.FOO", "rrule.INTERVAL", "rrule.BYHOUR"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rules())
 def test_what_is_written_is_read_back_as_the_same_instants(trigger: CalendarTrigger) -> None:
     try:

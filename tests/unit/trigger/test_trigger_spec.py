@@ -83,7 +83,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([to_dict(spec) for spec in EACH_KIND]), st.dictionaries(st.text(max_size=9), JSON), st.data())
 def test_any_json_is_read_or_refused(good: dict[str, object], more: dict[str, object], data: st.DataObject) -> None:
     changed = {key: data.draw(JSON) for key in data.draw(st.sets(st.sampled_from([*good]), max_size=2))}

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rota.connectors.local.fileops import command_for
 from rota.domain.errors import NotFound, RotaError, Unavailable
@@ -42,11 +43,23 @@ class _Flight:
     withdrawn: str | None = None
 
 
+class Marks(Protocol):
+    """What an owner leaves in a place of its own, apart from the keepers' folders: the names of those it holds."""
+
+    def hold(self, keeper: str) -> None:
+        """Write down durably, before it gets an order, that this owner has this keeper now. Raises OSError."""
+
+    def let_go(self, keeper: str) -> None:
+        """All is settled that this keeper could be asked about, and its folder is about to be removed."""
+
+    def held_by(self, owner: str) -> Collection[str] | None:
+        """The keepers that an owner held when it died. None: nothing is known of it here."""
+
+
 class LocalConnector:
-    def __init__(self, root: Path, owner: str, *, was_here: Callable[[str], bool] = lambda _: False) -> None:
-        """`root` is the instance's keeper folder. `owner` is who this process is, for those who come after it.
-        `was_here` tells of an owner whether it has worked with this folder, for sure."""
-        self._root, self._owner, self._was_here = root, owner, was_here
+    def __init__(self, root: Path, owner: str, marks: Marks) -> None:
+        """`root` is the instance's keeper folder. `owner` is who this process is, for those who come after it."""
+        self._root, self._owner, self._marks = root, owner, marks
         self._keeper: Keeper | None = None
         self._starting = asyncio.Lock()
         self._letting_go = asyncio.Lock()  # a keeper is stopped by one at a time
@@ -169,10 +182,10 @@ class LocalConnector:
                 continue
             try:
                 found = await Keeper.adopt(folder, on_events=self._take)
+                self._sign(folder)
             except Unavailable:
                 silent.update(owners)
                 continue
-            self._sign(folder)
             self._adopted[found] = frozenset(owners)
             if isinstance(found, Keeper):
                 self._watch(found)
@@ -185,6 +198,7 @@ class LocalConnector:
 
         One that runs or has a result is held from now on, until `forget`: its keeper is not let go before. An owner
         that had no keeper started nothing: each has its folder before it has its process (`keeper.generation.spawn`).
+        Where the folder of one that it did have is gone, what that ran may still run.
         """
         flight = self._flights.get(token)
         if flight is not None and flight.keeper in self._adopted:  # asked again
@@ -200,7 +214,11 @@ class LocalConnector:
         for known in (Fate.STILL_RUNNING, Fate.GONE):
             if known in fates:
                 return known
-        return Fate.NEVER_STARTED if fates or self._was_here(owner) else None
+        held = self._marks.held_by(owner)
+        if held is None:
+            return Fate.NEVER_STARTED if fates else None
+        there = {keeper.directory.name for keeper, owners in self._adopted.items() if owner in owners}
+        return Fate.NEVER_STARTED if there.issuperset(held) else Fate.GONE
 
     async def evidence(self, host: Host, token: str) -> str | None:
         """What keepers left was read when it was adopted: there is nothing more to learn."""
@@ -223,7 +241,7 @@ class LocalConnector:
         if isinstance(keeper, Keeper):
             keeper.ack(self._early)  # results whose verdicts had been committed already: nobody asked for them
             await keeper.stop(grace_seconds=0)
-        await asyncio.to_thread(_remove, keeper.directory)
+        await self._remove(keeper.directory)
 
     async def close(self, *, leave: bool) -> None:
         """Let go of all keepers. `leave`: children live on for the next owner; else whatever still runs is ended."""
@@ -239,13 +257,26 @@ class LocalConnector:
                 if isinstance(keeper, Keeper) and not keeper.lost.is_set():
                     await keeper.stop(grace_seconds=1.0)
                 if not self._is_needed(keeper):
-                    await asyncio.to_thread(_remove, keeper.directory)
+                    await self._remove(keeper.directory)
 
     # Inside
 
     def _sign(self, folder: Path) -> None:
-        with (folder / OWNER_FILE).open("a") as file:
-            file.write(f"{self._owner}\n")
+        """Say in the keeper's folder whose it is, and in our own place that we have it. Raises Unavailable."""
+        try:
+            with (folder / OWNER_FILE).open("a") as file:
+                file.write(f"{self._owner}\n")
+            self._marks.hold(folder.name)
+        except OSError as error:
+            raise Unavailable(
+                f"nobody can be told whose the keeper in {folder} is: {error.strerror}",
+                hint="is the disk full, or the folder gone? it is tried again",
+            ) from error
+
+    async def _remove(self, folder: Path) -> None:
+        with contextlib.suppress(OSError):
+            self._marks.let_go(folder.name)
+        await asyncio.to_thread(_remove, folder)
 
     def _all(self) -> Iterable[Keeper | Remains]:
         return [*self._adopted, *([self._keeper] if self._keeper is not None else [])]

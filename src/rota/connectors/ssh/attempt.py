@@ -170,10 +170,12 @@ class Attempt:
             self._means.noticed(self._token, f"the connection to {self._host.name} was lost; it is asked what goes on")
         return None
 
-    async def _ended(self, talk: Talk) -> Exit:
+    async def _ended(self, talk: Talk) -> Exit | None:
         name = self._host.name
         if talk.stage != "running":  # asyncssh tells the end at once, and what came before it in a moment
             await self._until(lambda: talk.has_all or talk.is_closed, END_OF_OUTPUT_SECONDS)
+            if talk.marker == "taken":
+                return None
         if talk.refusal:
             return Exit(failure=f"{name} has no folder {self._command.cwd or 'to begin in'} that the account may enter")
         if talk.stage == "sudo":

@@ -81,7 +81,7 @@ def _wrong_key(error: asyncssh.HostKeyNotVerifiable, hands: Handshake) -> Unreac
             )
         else:
             what = f"a certificate that does not hold: {quoted(error.reason)}"
-        return Unreached(Reason.HOST_KEY_UNKNOWN, f"{hands.where} shows {what}")
+        return Unreached(Reason.HOST_KEY_UNKNOWN, f"{hands.where} shows {what}{_unread(hands.known)}")
     now = f"{hands.shown.get_algorithm()} {fingerprint(hands.shown)}"
     if hands.known.verdict(hands.shown) == "changed":
         before = ", ".join(f"{key.get_algorithm()} {fingerprint(key)}" for key in hands.known.keys)
@@ -92,8 +92,18 @@ def _wrong_key(error: asyncssh.HostKeyNotVerifiable, hands: Handshake) -> Unreac
         )
     return Unreached(
         Reason.HOST_KEY_UNKNOWN,
-        f"the key of {hands.where} is not known: {now}; if that is its key, type: rota hosts trust {name}",
+        f"the key of {hands.where} is not known: {now}{_unread(hands.known)}; if that is its key, type:"
+        f" rota hosts trust {name}",
     )
+
+
+def _unread(known: Known) -> str:
+    """Lines that cannot be read are why a host may not be known any more."""
+    if not known.unread:
+        return ""
+    first = "".join(sign if sign.isprintable() else "?" for sign in known.unread[0])
+    more = f" (and {len(known.unread) - 1} lines more)" if len(known.unread) > 1 else ""
+    return f"; a line of known hosts is skipped, correct it or take it out: {first}{more}"
 
 
 def _no_way_on(error: asyncssh.ChannelOpenError, hands: Handshake) -> Unreached:

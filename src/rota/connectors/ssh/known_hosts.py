@@ -1,7 +1,7 @@
 """Which keys hosts have: `known_hosts` in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 
 A file is read when it has changed, and a key in it is decoded when its host is first asked for: five hundred lines cost
-a connect nothing. Lines that cannot be read are skipped, and `faults` tells of them.
+a connect nothing. Lines that cannot be read are skipped, and whoever meets a host that is not known is told of them.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("rota.ssh")
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of one address and port. `elsewhere` are keys of the same address at another port's sake:
-    a key written without a port is good at every port (as ssh has it), but its absence there is no change."""
+    a key written without a port is good at every port (as ssh has it), but its absence there is no change. `unread`:
+    lines that were skipped, as `FILE line 7: why`; those that name this address first."""
 
     keys: tuple[asyncssh.SSHKey, ...] = ()
     elsewhere: tuple[asyncssh.SSHKey, ...] = ()
     authorities: tuple[asyncssh.SSHKey, ...] = ()
     revoked: tuple[asyncssh.SSHKey, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def verdict(self, shown: asyncssh.SSHKey) -> Verdict:
         """What to think of a plain key (no certificate) that the host shows."""
@@ -104,12 +106,10 @@ class KnownHosts:
         exact = [entry for book in self._books for entry in book.entries_of(name)]
         bare = [entry for book in self._books for entry in book.entries_of(address)] if name != address else []
         both = [*exact, *bare]
-        return Known(
-            keys=_keys(exact, None),
-            elsewhere=_keys(bare, None),
-            authorities=_keys(both, "@cert-authority"),
-            revoked=_keys(both, "@revoked"),
-        )
+        keys, elsewhere = _keys(exact, None), _keys(bare, None)
+        authorities, revoked = _keys(both, "@cert-authority"), _keys(both, "@revoked")
+        ours = [entry.fault for entry in both if entry.fault is not None]  # now that they have been decoded
+        return Known(keys, elsewhere, authorities, revoked, unread=(*ours, *self.faults))
 
 
 def known_as(address: str, port: int) -> str:
@@ -141,6 +141,7 @@ class _Entry:
     text: str  # "ssh-ed25519 AAAA…"
     place: str
     key: asyncssh.SSHKey | None = None
+    fault: str | None = None
     decoded: bool = False
 
 
@@ -228,8 +229,10 @@ def _decoded(entry: _Entry) -> asyncssh.SSHKey | None:
         entry.decoded = True
         try:
             entry.key = asyncssh.import_public_key(entry.text)
-        except asyncssh.KeyImportError as error:
-            log.warning("a line of known hosts was skipped", fault=f"{entry.place}: {error}")
+        # A damaged ECDSA key is a ValueError of the library beneath asyncssh, and an RSA one may be an OverflowError.
+        except (asyncssh.KeyImportError, ValueError, OverflowError) as error:
+            entry.fault = f"{entry.place}: the key is damaged"
+            log.warning("a line of known hosts was skipped", fault=entry.fault, error=str(error))
     return entry.key
 
 
@@ -243,7 +246,7 @@ def _split(line: str) -> tuple[str | None, str, str]:
     words = line.split(None, 4)
     marker = words.pop(0) if words[0].startswith("@") else None
     if marker is not None and marker not in _MARKERS:
-        raise ValueError(f"{marker} is no marker; expected {' or '.join(_MARKERS)}")
+        raise ValueError(f"{marker[:20]} is no marker; expected {' or '.join(_MARKERS)}")
     if len(words) < 3:
         raise ValueError("expected a host name, the kind of the key, and the key")
     names, algorithm, blob = words[:3]
@@ -254,7 +257,7 @@ def _split(line: str) -> tuple[str | None, str, str]:
     except binascii.Error:
         raise ValueError("the key is not base64") from None
     if decoded[4 : 4 + len(algorithm)] != algorithm.encode():
-        raise ValueError(f"the key is not of the kind {algorithm}")
+        raise ValueError(f"the key is not of the kind {algorithm[:40]}")
     return marker, names, f"{algorithm} {blob}"
 
 
@@ -295,9 +298,11 @@ def _rewrite(path: Path, name: str, line: str) -> None:
     """Make `line` the only plain one for `name`: whole or not at all, one writer at a time, for our eyes only."""
     with _locked(path):
         try:
-            old = path.read_bytes().decode(errors="surrogateescape").splitlines()
+            content = path.read_bytes().decode(errors="surrogateescape").removesuffix("\n")
         except FileNotFoundError:
-            old = []
+            content = ""
+        # At line feeds only, as when it is read: garbage is full of what else Python takes for the end of a line.
+        old = content.split("\n") if content else []
         kept = [rest for one in old if (rest := _without(one, name)) is not None]
         text = "\n".join([*kept, f"{name} {line}", ""])
         descriptor, name_of_draft = tempfile.mkstemp(prefix=".known_hosts-", dir=path.parent)  # 0600 from the start

@@ -19,22 +19,29 @@ from rota.domain.step import Command
 
 KEPT_DAYS: Final = 7
 
-# $1: how many seconds to wait for an end. Where there is no marker, it tells whether one could be made now: a command
-# that ran without one, because the disk was full, may have mended just that, and then it noted its end all the same.
+# $1: how many seconds to wait for an end. Where nobody is alive the marker is read once more: it may have ended while
+# we looked. Where there is no marker, it tells whether one could be made now: a command that ran without one, because
+# the disk was full, may have mended just that, and then it noted its end all the same.
 _LOOK: Final = (
     PROCESSES
     + rf"""
 _d=$HOME/{FOLDER} _left=$1 _n=0
 _m=$_d/$_t
-while :; do
+noted() {{
   _g=0 _rc=
   if [ -r "$_m" ]; then
     while read -r _a _b; do
       case $_a in rc) _rc=$_b ;; *) _g=$_a ;; esac
     done < "$_m"
   fi
+}}
+while :; do
+  noted
   [ -n "$_rc" ] && break
-  [ $((_n%5)) -eq 0 ] && _alive=$(marked)
+  if [ $((_n%5)) -eq 0 ]; then
+    _alive=$(marked)
+    [ -n "$_alive" ] || noted
+  fi
   [ -n "$_alive" ] || break
   [ $_n -lt "$_left" ] || {{ echo "running $_g"; break; }}
   sleep 1

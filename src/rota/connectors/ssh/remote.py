@@ -25,7 +25,7 @@ class Talk(asyncssh.SSHClientSession[bytes]):
     def __init__(
         self, sealed: Sealed, output: Kept, stir: Callable[[], None], grew: Callable[[int], None] | None = None
     ) -> None:
-        """`stir` is called when more is known than before, `grew` when there is more output."""
+        """`stir` is called when its end is nearer than before, `grew` when there is more output."""
         self._sealed, self._output, self._stir, self._grew = sealed, output, stir, grew
         self.line = sealed.line
         self._nonce, self._prompt = sealed.nonce.encode(), sealed.prompt.encode()
@@ -83,7 +83,7 @@ class Talk(asyncssh.SSHClientSession[bytes]):
             self._before += data
             while self._understand():
                 pass
-            if self.marker:
+            if self.marker == "taken":
                 self._stir()
             if len(self._before) > 2 * MOST_NOISE:
                 del self._before[:-MOST_NOISE]

@@ -21,12 +21,15 @@ WHERE run.state = 'waiting'
 ORDER BY run.priority DESC, run.due_at, run.id
 LIMIT ?
 
+-- name: any_waiting
+SELECT EXISTS (SELECT 1 FROM run WHERE state = 'waiting')
+
 -- name: admitted
 UPDATE run SET state = ?, waiting_for = NULL, queued_at = ?, started_at = ? WHERE id = ? /*pg key*/ AND state = 'waiting'
 
 -- name: job_admitted
 UPDATE job_state SET last_state = ?, last_started_at = ?
-WHERE job_id = (SELECT run.job_id FROM run WHERE run.id = ? /*pg key*/) AND last_run_id = ?
+WHERE job_id = ? /*pg key*/ AND last_run_id = ?
 
 -- name: anything
 SELECT EXISTS (SELECT 1 FROM run WHERE state = 'waiting')

@@ -13,7 +13,7 @@ SELECT 1 FROM due WHERE high_water > ? LIMIT 1
 SELECT cap FROM run_limit WHERE key = 'runs' /*pg: FOR UPDATE */
 
 -- name: ahead
-SELECT due.trigger_id, timetable.rule, job_version.spec, job.enabled
+SELECT due.trigger_id, trigger.name, job.id, timetable.rule, job_version.spec, job.enabled
 FROM due
 JOIN trigger ON trigger.id = due.trigger_id
 JOIN timetable ON timetable.id = trigger.timetable_id
@@ -30,7 +30,10 @@ UPDATE due SET high_water = ? WHERE trigger_id = ?
 DELETE FROM ledger WHERE trigger_id = ? AND first_nominal > ?
 
 -- name: spans
-SELECT id, first_nominal, count FROM ledger WHERE trigger_id = ? AND last_nominal > ?
+SELECT id, first_nominal, last_nominal, count FROM ledger WHERE trigger_id = ? AND last_nominal > ?
+
+-- name: specs
+SELECT spec FROM job_version WHERE job_id = ? ORDER BY number DESC LIMIT ?
 
 -- name: end_span
 UPDATE ledger SET last_nominal = ?, count = ? WHERE id = ?

@@ -9,7 +9,6 @@ JOIN job_state ON job_state.job_id = trigger.job_id
 WHERE due.fire_at <= ?
 ORDER BY due.fire_at, due.trigger_id
 LIMIT ?
-/*pg: FOR UPDATE OF due SKIP LOCKED */
 
 -- name: advance
 UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ? /*pg key*/
@@ -53,5 +52,11 @@ SELECT min(fire_at) FROM due WHERE fire_at IS NOT NULL
 -- name: limit
 SELECT cap, used FROM run_limit WHERE key = 'runs' /*pg: FOR UPDATE */
 
+-- name: limit_seen
+SELECT cap, used FROM run_limit WHERE key = 'runs'
+
 -- name: use_limit
 UPDATE run_limit SET used = used + ? WHERE key = 'runs'
+
+-- name: use_if_free
+UPDATE run_limit SET used = used + ? WHERE key = 'runs' AND used + ? <= cap

@@ -1,5 +1,12 @@
 -- Holding rows until the transaction ends. PostgreSQL only: see `row_locks.py`.
 
+-- name: due
+SELECT due.trigger_id, due.nominal, due.generation, trigger.job_id, due.fire_at, due.deferred_by
+FROM (SELECT trigger_id, nominal, generation, fire_at, deferred_by FROM due
+      WHERE fire_at <= ? ORDER BY fire_at, trigger_id LIMIT ? FOR UPDATE SKIP LOCKED) AS due
+JOIN trigger ON trigger.id = due.trigger_id
+ORDER BY due.fire_at, due.trigger_id
+
 -- name: jobs
 SELECT job_id, active, last_run_id FROM job_state
 WHERE job_id = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(CAST(? AS json))))
