@@ -55,6 +55,7 @@ def spawner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Where a container's seccomp profile forbids unshare(2), the thread shares its directory and its umask."""
     if request.param == "the keeper's place":
         monkeypatch.setattr(spawn, "leave_shared_place", lambda: False)
+    monkeypatch.chdir(Path.cwd())  # back again afterwards: a keeper's thread goes home to /
     before = os.umask(0o077)  # as the keeper has it
     os.umask(before)
     monkeypatch.setattr(spawn, "_UMASK", before)

@@ -44,7 +44,7 @@ def test_binary_output_is_shown_without_harm(served: Home) -> None:
     assert " text €\n" in served.output(run)
     as_json = served.rota("runs", "logs", run, "-o", "json")
     assert as_json.code == 0
-    assert all(json.loads(line) for line in as_json.out.splitlines())
+    assert all(json.loads(line) for line in as_json.out.removesuffix("\n").split("\n"))
 
 
 def test_endless_output_is_ended_by_the_timeout(served: Home) -> None:

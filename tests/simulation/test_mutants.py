@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,15 @@ _ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
 SHORT_SECONDS = 90.0
 
 
+# The first seed whose world caught each, when somebody last looked: tried before all others, as a search from 0 takes
+# three minutes. One that no longer catches costs that search, and nothing else.
+CAUGHT_BY: dict[str, int] = json.loads((Path(__file__).parent / "caught_by.json").read_text())
+
+
 def is_caught(*names: str, seconds: float = math.inf) -> bool:
     until = time.process_time() + seconds
-    return any(time.process_time() < until and simulate(seed, names).violations for seed in range(MOST_SEEDS))
+    seeds = chain((CAUGHT_BY[name] for name in names if name in CAUGHT_BY), range(MOST_SEEDS))
+    return any(time.process_time() < until and simulate(seed, names).violations for seed in seeds)
 
 
 @pytest.mark.parametrize("name", ALL)

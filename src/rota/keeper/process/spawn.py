@@ -102,7 +102,11 @@ class Spawner:
     def send(self, attempts: list[Attempt], *, living: int) -> None:
         """Begin their starts, `living` being the number of all attempts, these included."""
         hard = self._files[1]
-        self._allow(self._files if living * _DESCRIPTORS_EACH + _DESCRIPTORS_OWN < self._files[0] else (hard, hard))
+        if living * _DESCRIPTORS_EACH + _DESCRIPTORS_OWN < self._files[0]:
+            self._allow(self._files)
+        else:
+            self.wait()  # what is in the air is to have the other limit
+            self._allow((hard, hard))
         self.flying += len(attempts)
         flights = [flight for flight in map(Flight, attempts) if self._prepare(flight)]
         if flights:
