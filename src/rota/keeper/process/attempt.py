@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import resource
-import time
 
 from .protocol import INLINE_BYTES, Message
 from .ring import Output
@@ -72,17 +70,6 @@ class Attempt:
     @property
     def alive(self) -> bool:
         return self.pid != 0 and self.status is None
-
-
-class Death:
-    """What wait4 says of a child, and when it said it: µs since the epoch, seconds of CLOCK_BOOTTIME."""
-
-    __slots__ = ("at", "boottime", "cpu", "rss", "status")
-
-    def __init__(self, status: int, usage: resource.struct_rusage) -> None:
-        self.status, self.at = status, time.time_ns() // 1000
-        self.boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self.cpu, self.rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def _strings(value: object) -> list[str]:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from .attempt import Attempt, Death
+from .attempt import Attempt
 from .complaint import complain
 from .door import Door
 from .failpoint import reach
@@ -24,7 +24,7 @@ from .loop import Loop
 from .proctree import TICKS
 from .protocol import READ_BYTES, Message, encode
 from .results import Result, Results, output_record
-from .spawn import TRANSIENT, Flight, Spawner, SpawnError, failure_of
+from .spawn import TRANSIENT, Spawner, SpawnError, failure_of
 
 _STARTS_PER_TURN = 16  # 4 cost a quarter of the rate (more syncs), 64 gain nothing
 _READS_PER_TURN = 8
@@ -36,29 +36,21 @@ class Children:
     def __init__(self, outputs: str, loop: Loop, journal: Journal, door: Door) -> None:
         self._outputs, self._loop, self._journal, self._door = outputs, loop, journal, door
         self._spawner = Spawner()
-        loop.watch(self._spawner.done_fd, lambda _: self._take_in())
         self._base: dict[str, str] = {}
         self._queue: deque[Attempt] = deque()
         self._paused = self._closed = False
         self._attempts: dict[str, Attempt] = {}  # queued, running or ending
         self._mains: dict[int, Attempt] = {}  # by pid, until reaped
-        self._early: dict[int, Death] = {}  # ends of children whose start has not been taken in; or of strangers
         self._family = Family(self._mains)
         self._to_check: dict[str, Attempt] = {}
         self._killing = Killing(loop, self._family, self._check_later)
         self._results = Results(journal, door)
         self._grown: dict[str, Attempt] = {}
-        self._has_started = False  # in this turn
         self._buffer = memoryview(bytearray(READ_BYTES))
 
     @property
     def has_work(self) -> bool:
-        return self._may_start or bool(self._to_check)
-
-    @property
-    def _may_start(self) -> bool:
-        """Two batches are in the air at most: one is made while the other's children are taken in."""
-        return bool(self._queue) and not self._paused and self._spawner.flying <= _STARTS_PER_TURN
+        return bool(self._queue and not self._paused) or bool(self._to_check)
 
     @property
     def idle(self) -> bool:
@@ -91,9 +83,6 @@ class Children:
     def kill(self, attempt_id: str, cause: str, grace: float | None) -> None:
         """End an attempt's tree, or take its order back. Nothing happens when it has ended already."""
         attempt = self._attempts.get(attempt_id)
-        if attempt is not None and not attempt.pid and attempt not in self._queue:
-            self.take_in_all()
-            attempt = self._attempts.get(attempt_id)  # its start may have failed
         if attempt is None:
             return
         if attempt.pid:
@@ -141,8 +130,7 @@ class Children:
 
     def end_of_turn(self) -> None:
         self._family.new_turn()
-        if self._may_start:
-            self._send_some()
+        started = self._start_some()
         to_check, self._to_check = self._to_check, {}
         for attempt in to_check.values():
             self._settle(attempt)
@@ -152,13 +140,12 @@ class Children:
                     self._journal.note(record)
         self._grown.clear()
         self._journal.write()
-        if self._has_started:
-            self._has_started = False
+        if started:
             reach("keeper.started")
         self._results.after_write()
 
     def records(self) -> Iterator[bytes]:
-        """What a rotated journal must hold. Not while starts are in the air: see `take_in_all`."""
+        """What a rotated journal must hold."""
         for attempt in self._attempts.values():
             if attempt.pid:
                 yield self._start_record(attempt)
@@ -171,46 +158,41 @@ class Children:
 
     # Starts
 
-    def _send_some(self) -> None:
+    def _start_some(self) -> bool:
+        """Whether there was any to start."""
+        if not self._queue or self._paused:
+            return False
         batch = [self._queue.popleft() for _ in range(min(_STARTS_PER_TURN, len(self._queue)))]
         self._journal.note(encode({"k": "B", "ids": [attempt.id for attempt in batch]}))
         self._journal.write()
         reach("keeper.announced")
-        if (trouble := self._journal.trouble) is not None:
-            message = f"the keeper's journal cannot be written: {trouble.strerror}"
-            for attempt in batch:
-                self._fail(attempt, SpawnError(trouble.errno or errno.EIO, "journal", message))
-            return
-        refused = [(attempt, refusal) for attempt in batch if (refusal := self._spawner.refusal(attempt)) is not None]
-        for attempt, refusal in refused:
-            self._fail(attempt, refusal)
-        self._spawner.send([one for one in batch if one.id in self._attempts], living=len(self._attempts))
+        trouble = self._journal.trouble
+        for attempt in batch:
+            refusal = self._spawner.refusal(attempt)
+            if trouble is not None:
+                message = f"the keeper's journal cannot be written: {trouble.strerror}"
+                refusal = SpawnError(trouble.errno or errno.EIO, "journal", message)
+            if refusal is not None:
+                self._fail(attempt, refusal)
+            else:
+                self._start(attempt)
+        self._spawner.end_of_batch()
+        return True
 
-    def take_in_all(self) -> None:
-        """Wait for the starts that are in the air, a few milliseconds, and take them in."""
-        self._spawner.wait()
-        self._take_in()
-
-    def _take_in(self) -> None:
-        for flight in self._spawner.landed():
-            flight.close()
-            if flight.error is None:
-                self._started(flight)
-            elif flight.error.errno in TRANSIENT and self._may_retry(flight.attempt):
-                self._queue.append(flight.attempt)
+    def _start(self, attempt: Attempt) -> None:
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        try:
+            self._spawner.spawn(attempt)
+        except SpawnError as error:
+            if error.errno in TRANSIENT and self._may_retry(attempt):
+                self._queue.append(attempt)
                 self._pause()
             else:
-                self._fail(flight.attempt, flight.error)
-        if not self._spawner.flying:
-            self._early.clear()
-
-    def _started(self, flight: Flight) -> None:
-        attempt = flight.attempt
-        attempt.pid, attempt.started_at, attempt.bracket = flight.pid, flight.started_at, flight.bracket
-        attempt.output_fd, attempt.error_fd, attempt.stdin = flight.reader, flight.error_fd, b""
+                self._fail(attempt, error)
+            return
+        attempt.started_at = time.time_ns() // 1000
+        attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
         self._mains[attempt.pid] = attempt
-        self._family.reaped(attempt.pid)  # it may have been taken for a stranger, or a stranger had its number
-        self._has_started = True
         reach("keeper.spawned")
         record = self._start_record(attempt)
         self._journal.note(record)
@@ -224,9 +206,6 @@ class Children:
             self._door.say(record)
         else:
             self._loop.watch(attempt.error_fd, lambda _: self._exec_outcome(attempt))
-        death = self._early.pop(attempt.pid, None)
-        if death is not None and death.boottime >= attempt.bracket[0]:
-            self._died(attempt, death)
 
     def _start_record(self, attempt: Attempt) -> bytes:
         before, after = attempt.bracket
@@ -307,28 +286,22 @@ class Children:
                 break
             if pid == 0:
                 break
-            death = Death(status, usage)
-            attempt = self._mains.get(pid)
-            if attempt is not None:
-                self._died(attempt, death)
-            else:
+            attempt = self._mains.pop(pid, None)
+            if attempt is None:
                 self._family.reaped(pid)
-                if self._spawner.flying:
-                    self._early[pid] = death
+                continue
+            if attempt.error_fd >= 0:
+                self._exec_outcome(attempt)
+            if attempt.id not in self._attempts:
+                continue  # it never became its program
+            attempt.status = status
+            attempt.ended_at = time.time_ns() // 1000
+            attempt.reaped_tick = int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
+            attempt.cpu, attempt.rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+            if not attempt.eof:
+                self._on_output(attempt)
+            self._check_later(attempt)
         self._killing.check_all()
-
-    def _died(self, attempt: Attempt, death: Death) -> None:
-        del self._mains[attempt.pid]
-        if attempt.error_fd >= 0:
-            self._exec_outcome(attempt)
-        if attempt.id not in self._attempts:
-            return  # it never became its program
-        attempt.status, attempt.ended_at = death.status, death.at
-        attempt.reaped_tick = int(death.boottime * TICKS)
-        attempt.cpu, attempt.rss = death.cpu, death.rss
-        if not attempt.eof:
-            self._on_output(attempt)
-        self._check_later(attempt)
 
     def _settle(self, attempt: Attempt) -> None:
         """Finish the attempt, if nothing keeps it from that."""

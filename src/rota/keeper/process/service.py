@@ -67,7 +67,6 @@ class Service:
             self.loop.turn(busy=self.children.has_work)
             self.children.end_of_turn()
             if self.journal.wants_rotation():
-                self.children.take_in_all()
                 self.journal.rotate([self._birth, *self.children.records()])
             self.door.flush()
             self._consider_leaving()

@@ -2,9 +2,6 @@
 
 Every child gets a session of its own, default signals, the descriptors 0-2 and nothing else, and the limits that the
 keeper itself was started with. Nothing is read from /proc here: that would wait for the exec (60 µs instead of 18).
-
-A spawn waits until the child has become its program. A thread does that waiting, with a directory and a umask of its
-own, while the keeper reads, reaps and writes: a start flies, and is taken in once it has landed.
 """
 
 from __future__ import annotations
@@ -12,16 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import select
 import signal
-import threading
-import time
-from collections import deque
-from contextlib import suppress
-from queue import SimpleQueue
 
 from .attempt import Attempt, Identity
-from .posix import Attributes, Call, leave_shared_place
 from .protocol import TOKEN
 
 _DEFAULTED = tuple(
@@ -29,8 +19,6 @@ _DEFAULTED = tuple(
     for number in signal.valid_signals()
     if number not in (signal.SIGKILL, signal.SIGSTOP) and number < signal.SIGRTMIN
 )
-_DESCRIPTORS_EACH, _DESCRIPTORS_OWN = 3, 64  # of an attempt (output, its file, a spare); of the keeper itself
-_UMASK = 0o077  # the keeper's own
 TRANSIENT = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -42,50 +30,16 @@ class SpawnError(Exception):
         self.errno, self.stage, self.message = number, stage, message
 
 
-class Flight:
-    """A start under way: what was opened for it and, once it has landed, the child's number or the error.
-
-    `bracket` is CLOCK_BOOTTIME before and after, in seconds; `started_at` µs since the epoch.
-    """
-
-    __slots__ = ("attempt", "bracket", "call", "error", "error_fd", "opened", "pid", "reader", "started_at", "writer")
-
-    def __init__(self, attempt: Attempt) -> None:
-        self.attempt = attempt
-        self.call: Call | None = None
-        self.reader = self.writer = self.error_fd = -1
-        self.opened: list[int] = []  # what only the child needs
-        self.pid, self.started_at, self.bracket = 0, 0, (0.0, 0.0)
-        self.error: SpawnError | None = None
-
-    def close(self) -> None:
-        """Close what only the child needs; all, if there is no child."""
-        if self.error is not None and self.reader >= 0:
-            self.opened.append(self.reader)
-        for fd in self.opened:
-            os.close(fd)
-        self.opened.clear()
-
-
 class Spawner:
-    """Starts attempts. `done_fd` is readable when some starts have landed.
-
-    The limit on open files is the process's, and no thread can have its own. The keeper stays within the one that its
-    children are to have for as long as it holds few enough; beyond, it raises its own and waits for each flight.
-    """
+    """Starts attempts. Changes directory, umask and limits around each spawn: the keeper has one spawning thread."""
 
     def __init__(self) -> None:
-        self._files = self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_files = (self._files[1], self._files[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
+        self._folder = "/"
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._attributes = Attributes(_DEFAULTED)
-        self._folder, self._umask, self._is_apart = "/", _UMASK, False
-        self.flying = 0  # sent, and not taken in yet
-        self._ready: SimpleQueue[list[Flight]] = SimpleQueue()
-        self._landed: deque[Flight] = deque()
-        self.done_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        has_begun = threading.Event()
-        threading.Thread(target=self._fly_for_ever, args=(has_begun,), name="spawn", daemon=True).start()
-        has_begun.wait()
+        self._low = [os.dup(self._null), os.dup(self._null)]  # see `_within`
 
     def refusal(self, attempt: Attempt) -> SpawnError | None:
         """Why this keeper can never start it, known before anything is tried."""
@@ -99,129 +53,78 @@ class Spawner:
             "run the daemon as root, or leave the user out",
         )
 
-    def send(self, attempts: list[Attempt], *, living: int) -> None:
-        """Begin their starts, `living` being the number of all attempts, these included."""
-        hard = self._files[1]
-        if living * _DESCRIPTORS_EACH + _DESCRIPTORS_OWN < self._files[0]:
-            self._allow(self._files)
-        else:
-            self.wait()  # what is in the air is to have the other limit
-            self._allow((hard, hard))
-        self.flying += len(attempts)
-        flights = [flight for flight in map(Flight, attempts) if self._prepare(flight)]
-        if flights:
-            raised = self._limit
-            self._allow(self._files)
-            self._ready.put(flights)
-            if raised != self._files or not self._is_apart:
-                self.wait()
-                self._allow(raised)
-        if self._landed:
-            os.eventfd_write(self.done_fd, 1)
-
-    def landed(self) -> list[Flight]:
-        """Those that have landed since the last call, in their order."""
-        self._forget_news()
-        flights = [self._landed.popleft() for _ in range(len(self._landed))]
-        self.flying -= len(flights)
-        return flights
-
-    def wait(self) -> None:
-        """Until nothing is in the air."""
-        while len(self._landed) < self.flying:  # what has landed is in the list before there is news of it
-            select.select([self.done_fd], [], [])
-            self._forget_news()
-
-    def _forget_news(self) -> None:
-        with suppress(BlockingIOError):
-            os.eventfd_read(self.done_fd)
-
-    def _allow(self, limit: tuple[int, int]) -> None:
-        if limit != self._limit:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-            self._limit = limit
-
-    def _prepare(self, flight: Flight) -> bool:
-        """Open what the child needs. False when that was all: it could not be had, or the child is made by a fork."""
-        attempt = flight.attempt
+    def spawn(self, attempt: Attempt) -> None:
+        """Sets pid, output_fd and, where the outcome of exec is not known yet, error_fd. Raises SpawnError."""
         attempt.env[TOKEN] = attempt.id
+        opened: list[int] = []
         try:
-            flight.reader, writer = os.pipe2(os.O_CLOEXEC)
-            flight.opened.append(writer)
-            os.set_blocking(flight.reader, False)
-            stdin = self._null
-            if attempt.stdin:
-                stdin = _as_file(attempt.stdin)
-                flight.opened.append(stdin)
+            try:
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                opened += [reader, writer]
+                os.set_blocking(reader, False)
+                stdin = _as_file(attempt.stdin) if attempt.stdin else self._null
+                opened += [stdin] if attempt.stdin else []
+            except OSError as error:
+                raise SpawnError(
+                    error.errno or errno.EIO, "limits", f"no pipe for its output: {error.strerror}"
+                ) from error
             if attempt.identity is None or _is_me(attempt.identity):
-                flight.call = Call(attempt.argv, attempt.env, stdin, writer)
-                return True
-            before = time.clock_gettime(time.CLOCK_BOOTTIME)
-            flight.pid, flight.error_fd = self._fork(attempt, attempt.identity, stdin, writer)
-            flight.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
-            flight.started_at = time.time_ns() // 1000
-        except SpawnError as error:
-            flight.error = error
-        except ValueError as error:
-            flight.error = _failure("spawn", attempt.argv[0], error)
-        except OSError as error:
-            flight.error = SpawnError(error.errno or errno.EIO, "limits", f"no pipe for its output: {error.strerror}")
-        self._landed.append(flight)
-        return False
+                attempt.pid = self._spawn(attempt, stdin, writer)
+            else:
+                attempt.pid, attempt.error_fd = self._fork(attempt, attempt.identity, stdin, writer)
+            attempt.output_fd = reader
+            opened.remove(reader)
+        finally:
+            for fd in opened:
+                os.close(fd)
+        attempt.stdin = b""
 
-    # In the thread
-
-    def _fly_for_ever(self, has_begun: threading.Event) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the loop
-        self._is_apart = leave_shared_place()
-        has_begun.set()
-        while True:
-            for flight in self._ready.get():
-                self._fly(flight)
-                self._landed.append(flight)
-            self._go_home()
-            os.eventfd_write(self.done_fd, 1)
-
-    def _fly(self, flight: Flight) -> None:
-        attempt, call = flight.attempt, flight.call
-        stage, what = "cwd", attempt.cwd
-        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    def _spawn(self, attempt: Attempt, stdin: int, writer: int) -> int:
+        stdin, writer = self._within(stdin, 0), self._within(writer, 1)
+        self._enter(attempt.cwd)
+        os.umask(attempt.umask)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
         try:
-            self._enter(attempt)
-            stage, what = "spawn", attempt.argv[0]
-            program = find_program(attempt.argv[0], attempt.env.get("PATH", os.defpath))
-            if call is not None:
-                flight.pid = call.run(program, self._attributes)
-        except Exception as error:  # whatever it is, the loop has to hear of it
-            flight.error = _failure(stage, what, error)
-        flight.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
-        flight.started_at = time.time_ns() // 1000
+            return os.posix_spawn(
+                find_program(attempt.argv[0], attempt.env.get("PATH", os.defpath)),
+                attempt.argv,
+                attempt.env,
+                file_actions=(
+                    (os.POSIX_SPAWN_DUP2, stdin, 0),
+                    (os.POSIX_SPAWN_DUP2, writer, 1),
+                    (os.POSIX_SPAWN_DUP2, writer, 2),
+                ),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULTED,
+            )
+        except (OSError, ValueError, TypeError) as error:
+            raise _failure("spawn", attempt.argv[0], error) from error
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
+            os.umask(0o077)
 
-    def _enter(self, attempt: Attempt) -> None:
-        """Once per batch and folder, not per start: the change costs 20 µs while new children take the processors."""
-        if attempt.cwd != self._folder:
-            os.chdir(attempt.cwd)
-            self._folder = attempt.cwd
-        if attempt.umask != self._umask:
-            os.umask(attempt.umask)
-            self._umask = attempt.umask
+    def _within(self, fd: int, place: int) -> int:
+        """The same open file below the limit of the child, under which posix_spawn refuses to name any other."""
+        return fd if fd < self._files[0] else os.dup2(fd, self._low[place], inheritable=False)
 
-    def _go_home(self) -> None:
-        """Hold no folder, so that it can be unmounted; and never trust a folder's path for longer than a batch."""
-        if self._folder != "/":
-            os.chdir("/")
-        if self._umask != _UMASK:
-            os.umask(_UMASK)
-        self._folder, self._umask = "/", _UMASK
+    def _enter(self, folder: str) -> None:
+        """Once per turn and folder, not per start: the change costs 20 µs while new children take the processors."""
+        if folder != self._folder:
+            try:
+                os.chdir(folder)
+            except (OSError, ValueError, TypeError) as error:
+                raise _failure("cwd", folder, error) from error
+            self._folder = folder
 
-    # Forks
+    def end_of_batch(self) -> None:
+        """Hold no folder, so that it can be unmounted; and never trust a folder's path for longer than a turn."""
+        os.chdir("/")
+        self._folder = "/"
 
     def _fork(self, attempt: Attempt, who: Identity, stdin: int, writer: int) -> tuple[int, int]:
         """Fork, since posix_spawn cannot change the user. The outcome of exec comes through the returned pipe."""
-        try:
-            reader, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            raise _failure("limits", attempt.argv[0], error) from error
+        reader, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
@@ -293,7 +196,7 @@ def find_program(name: str, path: str) -> str:
     raise OSError(number, os.strerror(number), name)
 
 
-def _failure(stage: str, what: str, error: Exception) -> SpawnError:
+def _failure(stage: str, what: str, error: OSError | ValueError | TypeError) -> SpawnError:
     number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if stage == "cwd":
