@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,12 @@ class StoreWorld:
 
     async def plan(self, *, limit: int = 1000, slots: int = 1000, owner: str | None = "own_a") -> Planned:
         """Plan one batch as a planner does: load what cards are missing, and come again."""
+        handled, work = 0, list[Assignment]()
         while True:
             planned = await self.store.write(lambda tx: plan_due(tx, self.cards, limit=limit, owner=owner, slots=slots))
+            handled, work = handled + planned.handled, work + planned.work
             if not planned.missing:
-                return planned
+                return replace(planned, handled=handled, work=work)
             self.cards |= await self.store.write(lambda tx, ids=planned.missing: load_cards(tx, ids))  # type: ignore[misc]
 
     async def load_ahead(self, seconds: float) -> None:

@@ -366,10 +366,8 @@ async def test_a_cap_on_targets_is_not_overshot_by_two_that_claim(
     assert await one.one("SELECT count(*) FROM run_target WHERE state = 'running'") == 3
 
 
-@pytest.mark.parametrize("word", [b"SELECT cap, used", b"INSERT INTO run (", COMMIT])
-async def test_the_cap_on_runs_is_not_overshot_by_two_that_make_them(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
+async def meet_at_a_cap_of_one(one: Node, other: Node, url: str, word: bytes) -> None:
+    """Two make a run each where there is room for one: the other's waits."""
     await one.cap(1)
     requests = [await node.request() for node in (one, other)]
     await meet(
@@ -377,6 +375,13 @@ async def test_the_cap_on_runs_is_not_overshot_by_two_that_make_them(
     )  # fmt: skip
     assert sorted(await one.runs()) == ["running", "waiting"]
     assert await one.used() == 1
+
+
+@pytest.mark.parametrize("word", [b"SELECT cap, used", b"INSERT INTO run (", COMMIT])
+async def test_the_cap_on_runs_is_not_overshot_by_two_that_make_them(
+    one: Node, other: Node, url: str, word: bytes
+) -> None:
+    await meet_at_a_cap_of_one(one, other, url, word)
 
 
 BATCHES = [b"SAVEPOINT launch", b"INSERT INTO run (", b"UPDATE run_limit", COMMIT]
@@ -393,13 +398,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_cap_on_runs_is_not_overshot_by_two_batches_that_both_saw_room(
     one: Node, other: Node, url: str, word: bytes
 ) -> None:
-    await one.cap(1)
-    requests = [await node.request() for node in (one, other)]
-    await meet(
-        one.proxy.hold_at(word), one.launch(requests[0], "own_a"), other.launch(requests[1], "own_b"), url
-    )  # fmt: skip
-    assert sorted(await one.runs()) == ["running", "waiting"]
-    assert await one.used() == 1
+    await meet_at_a_cap_of_one(one, other, url, word)
 
 
 @pytest.mark.usefixtures("batches")
@@ -497,7 +496,7 @@ async def test_two_take_from_a_silent_one_and_one_gets_it(one: Node, other: Node
     one.clock.advance(60 + 120)
 
     def take(node: Node, owner: str) -> Awaitable[list[Rescued]]:
-        return node.store.write(lambda tx: take_from(tx, "own_a", owner, TERMS))
+        return node.store.write(lambda tx: take_from(tx, "own_a", owner, TERMS, may_give_up=True))
 
     taken = await meet(one.proxy.hold_at(COMMIT), take(one, "own_b"), take(other, "own_c"), url)
     assert sorted(map(len, taken)) == [0, 3]
@@ -507,7 +506,7 @@ async def test_two_take_from_a_silent_one_and_one_gets_it(one: Node, other: Node
 async def test_a_sign_of_life_that_comes_too_late_is_no_sign(one: Node, other: Node, url: str, word: bytes) -> None:
     await a_silent_owner(one)
     one.clock.advance(60 + 120)
-    taking = one.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS))
+    taking = one.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS, may_give_up=True))
     _, renewed = await meet(
         one.proxy.hold_at(word), taking, other.store.write(lambda tx: renew(tx, "own_a")), url
     )  # fmt: skip
@@ -520,7 +519,7 @@ async def test_a_sign_of_life_that_comes_in_time_is_heard(one: Node, other: Node
     one.clock.advance(60 + 120)
     _, taken = await meet(
         one.proxy.hold_at(COMMIT), one.store.write(lambda tx: renew(tx, "own_a")),
-        other.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS)), url,
+        other.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS, may_give_up=True)), url,
     )  # fmt: skip
     assert taken == []
 

@@ -73,13 +73,19 @@ def test_who_is_cut_off_is_not_given_up_earlier_as_the_clock_of_the_store_was_se
     assert "given up own_000 by own_001" in [words for _, words in world.trace]
 
 
+async def one_at_work(world: World) -> Process:
+    """Two homes have a daemon, which have heard of each other, and the first one's carries something out."""
+    first, _ = world.start("daemon", 0), world.start("daemon", 1)
+    await asyncio.sleep(world.terms.lease / SECOND + 5)
+    first.act(trigger(world, first))
+    await asyncio.sleep(1)
+    return first
+
+
 async def hears_no_answer(world: World) -> Process:
     """The first home carries something out when it is cut off, for ever."""
     lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
-    first, _ = world.start("daemon", 0), world.start("daemon", 1)
-    await asyncio.sleep(lease + 5)
-    first.act(trigger(world, first))
-    await asyncio.sleep(1)
+    first = await one_at_work(world)
     world.cut_off(first, FOREVER)
     await asyncio.sleep(2 * (lease + grace))
     return first
@@ -107,10 +113,7 @@ def test_a_mutant_that_lets_them_run_on_is_noticed(world: World, mutant: Mutant)
 async def sleeps_too_long(world: World) -> Process:
     """The first home carries something out when it is frozen; it wakes when others have given it up."""
     lease, grace = world.terms.lease / SECOND, world.terms.grace / SECOND
-    first, _ = world.start("daemon", 0), world.start("daemon", 1)
-    await asyncio.sleep(lease + 5)
-    first.act(trigger(world, first))
-    await asyncio.sleep(1)
+    first = await one_at_work(world)
     world.freeze(first, 3 * (lease + grace))
     await asyncio.sleep(3 * (lease + grace) + 60)
     return first

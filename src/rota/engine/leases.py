@@ -122,9 +122,7 @@ class Leases:
                 is_on_host = one.work.connector != "local" and KINDS[plan.steps[one.work.cursor].action].touches_host
                 lost = None if is_on_host else Reason.WORKER_LOST
                 judged[one.work.attempt_id] = Judged(one.work.run_id, plan, lost, follow=is_on_host)
-        take = partial(
-            take_from, silent=silent, owner=self._owner, terms=self._terms, may_give_up=may_give_up
-        )  # fmt: skip
+        take = partial(take_from, silent=silent, owner=self._owner, terms=self._terms, may_give_up=may_give_up)
         taken = await self._store.write(lambda tx: take_and_settle(tx, take, judged))
         for rescued, follow in taken.going_on:
             self._worker.resume(rescued.work, follow=follow, cancel=rescued.cancel)

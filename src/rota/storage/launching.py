@@ -30,9 +30,7 @@ _ADMIT, _PLAN, _START = Statements("admit"), Statements("plan"), Statements("sta
 # As texts, which SQLite's driver need not adapt (see `storage.sqlite`). To adapt a NULL costs it more than to bind a
 # value: so there are statements for a run that begins at once, without the columns that are NULL or the same in all.
 _WAITING, _QUEUED, _RUNNING = RunState.WAITING.value, RunState.QUEUED.value, RunState.RUNNING.value
-
-
-MANY = 32  # runs, from which the caps are held for the commit only
+MANY = 32  # runs in a batch, from which the caps are held for the commit only
 
 
 class _NoRoomLeft(Exception):

@@ -41,7 +41,7 @@ def still_holds(tx: Tx, owner: str, target_id: int, fence: int) -> bool:
     return tx.driver.execute(_LEASES.holder, (target_id, fence, owner)).fetchone() is not None
 
 
-def take_from(tx: Tx, silent: str, owner: str, terms: Terms, *, may_give_up: bool = True) -> list[Rescued]:
+def take_from(tx: Tx, silent: str, owner: str, terms: Terms, *, may_give_up: bool) -> list[Rescued]:
     """Give `owner` what a silent owner held and may be carried on by now. Nothing, if it has said a word since.
 
     `may_give_up`: the database's clock went as time does for a lease and the grace, so that by it they are over.

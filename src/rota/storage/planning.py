@@ -138,8 +138,9 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
             and card.ran_until is None
             and nominal >= at - terms.grace
         ):
-            key = (id(terms), nominal)
-            following = nexts[key] if key in nexts else nexts.setdefault(key, terms.timetable.next(nominal))
+            timetable = terms.timetable
+            key = (id(timetable), nominal)
+            following = nexts[key] if key in nexts else nexts.setdefault(key, timetable.next(nominal))
             if following is None or following > at:  # the common case: one instant, on time
                 if unfinished or job_id in drafted or terms.refusal is not None:
                     _decide(batch, card, _Due._make(row), Start(nominal, nominal))
