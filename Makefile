@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.rota-setup
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run check test soak bench docs lock clean
+.PHONY: setup run check test types all-tests soak bench docs lock clean
 
 setup: $(STAMP)
 
@@ -26,16 +26,20 @@ run: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory types
 	$(BIN)/pytest -q -n auto -m "not slow" tests/unit tests/contract tests/engine tests/storage tests/usecases tests/api
 
-# Everything but the long forms (make soak), installing what it needs.
+# Everything but the long forms (make soak), installing what it needs. Types are checked while the tests run.
 test: $(STAMP)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	@$(MAKE) --no-print-directory -j 2 types all-tests
+
+types:
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+all-tests:
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow"
 
 # The long forms.

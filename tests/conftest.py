@@ -19,8 +19,8 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many a test waits for processes, and nobody should wait for it."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: many a test waits for processes, and nobody should wait for it."""
+    return (os.cpu_count() or 1) + 2
 
 
 def _choose_examples() -> None:

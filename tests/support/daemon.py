@@ -289,8 +289,8 @@ class Home:
     def end(self) -> None:
         """End whatever of this home still lives."""
         for process in self._children:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
+        for process in self._children:
             process.wait()
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None and not stream.closed:

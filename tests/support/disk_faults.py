@@ -26,6 +26,7 @@ ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY, 0, 0, 0)
 sys.argv = sys.argv[3:]
 runpy.run_module("rota", run_name="__main__", alter_sys=True)
 """
+_LETTING_GO_SECONDS = 5.0
 TRACEABLE = [sys.executable, "-c", _TRACEABLE]  # for `Home.daemon(through=…)`
 
 
@@ -44,6 +45,9 @@ def answering(pid: int, calls: str, answer: str, log: Path) -> Iterator[None]:
         assert tracer.poll() is None, f"strace cannot be attached: {log.read_text()}"
         yield
     finally:
-        if tracer.poll() is None:
-            tracer.send_signal(signal.SIGINT)  # it lets go of the process, which runs on
-        tracer.wait(PATIENCE_SECONDS)
+        tracer.send_signal(signal.SIGINT)  # it lets go of the process, which runs on
+        try:
+            tracer.wait(_LETTING_GO_SECONDS)
+        except subprocess.TimeoutExpired:  # it waits for a thread that ended as it was attached to: the kernel lets go
+            tracer.kill()
+            tracer.wait(PATIENCE_SECONDS)
