@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from rota.domain.policy import FIELDS as POLICY_FIELDS
+from tests.support.warm import run_rota
 
 Json = Any
 ROOT = Path(__file__).parents[2]
@@ -76,15 +76,8 @@ def environment(home: Path, **env: str) -> dict[str, str]:
 
 
 def rota(*args: str, home: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rota", *args],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=environment(home, **env),
-        check=False,
-        timeout=60,
-    )
+    ended = run_rota(args, env=environment(home, **env), typed=stdin, seconds=60)
+    return subprocess.CompletedProcess(args, ended.code, ended.out, ended.err)
 
 
 class _Server(ThreadingMixIn, UnixStreamServer):

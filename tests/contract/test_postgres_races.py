@@ -26,7 +26,7 @@ from rota.ports import Tx
 from rota.storage import launching, limits
 from rota.storage.admission import admit
 from rota.storage.finishing import CancelOrder, expire_unstarted
-from rota.storage.leases import Terms, renew, take_from
+from rota.storage.leases import Terms, are_signs_ahead, bring_signs_back, renew, silent_owners, take_from
 from rota.storage.postgres import TRIES, PostgresStore
 from rota.storage.rescue import Rescued, add_owner, take_over
 from rota.storage.work import AttemptEnd, Report
@@ -522,6 +522,18 @@ async def test_a_sign_of_life_that_comes_in_time_is_heard(one: Node, other: Node
         other.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS, may_give_up=True)), url,
     )  # fmt: skip
     assert taken == []
+
+
+async def test_signs_of_life_from_a_clock_that_was_ahead_are_brought_back_by_one_of_two(
+    one: Node, other: Node, url: str
+) -> None:
+    await a_silent_owner(one)
+    one.clock.advance(-3600)
+    assert await one.store.read(are_signs_ahead)
+    await meet(one.proxy.hold_at(COMMIT), one.store.write(bring_signs_back), other.store.write(bring_signs_back), url)
+    assert not await one.store.read(are_signs_ahead)
+    one.clock.advance(60 + 120)
+    assert await one.store.read(lambda tx: silent_owners(tx, TERMS)) == ["own_a"]
 
 
 # What the server refuses for now

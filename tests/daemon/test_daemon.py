@@ -91,6 +91,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
         running.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One that is up, for tests that leave it as it was."""
+    home = tmp_path_factory.mktemp("shared") / "h"
+    home.mkdir(mode=0o700)
+    daemon = Running(home, "")
+    daemon.up()
+    yield daemon
+    daemon.process.kill()
+    daemon.process.communicate()
+
+
 def test_the_banner_is_that_of_seed_1(start: Start) -> None:
     daemon = start()
     assert daemon.up()[1:] == [
@@ -236,35 +248,25 @@ def test_a_home_too_deep_for_a_socket_stops_the_start_with_exit_2(start: Start, 
     assert "path of the socket is too long" in err
 
 
-def test_the_api_knows_who_asks(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_the_api_knows_who_asks(daemon: Running) -> None:
     assert daemon.ask("GET", "/who").body == [f"uid:{os.geteuid()}", os.getpid()]
 
 
-def test_the_socket_is_its_owners_alone(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_the_socket_is_its_owners_alone(daemon: Running) -> None:
     assert daemon.instance.socket.stat().st_mode & 0o777 == 0o600
 
 
-def test_answers_name_neither_the_server_nor_the_time(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_answers_name_neither_the_server_nor_the_time(daemon: Running) -> None:
     assert not {"server", "date"} & daemon.ask("GET", "/who").headers
 
 
-def test_a_request_that_announces_too_much_is_refused_before_it_is_read(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_a_request_that_announces_too_much_is_refused_before_it_is_read(daemon: Running) -> None:
     with daemon.connect() as connection:
         connection.sendall(b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000\r\n\r\n")
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-def test_a_request_that_grows_too_large_is_refused(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_a_request_that_grows_too_large_is_refused(daemon: Running) -> None:
     with daemon.connect() as connection:
         connection.sendall(b"POST /body HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         piece = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
@@ -274,9 +276,7 @@ def test_a_request_that_grows_too_large_is_refused(start: Start) -> None:
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-def test_a_request_within_the_limit_is_read_whole(start: Start) -> None:
-    daemon = start()
-    daemon.up()
+def test_a_request_within_the_limit_is_read_whole(daemon: Running) -> None:
     assert daemon.ask("POST", "/body", b"x" * 8_000_000).body == 8_000_000
 
 

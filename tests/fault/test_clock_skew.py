@@ -12,16 +12,15 @@ import pytest
 from rota.domain.instant import SECOND
 from tests.support.daemon import Home, a_home, until
 from tests.support.faketime import FakeClock
-from tests.support.postgres import Postgres, postgres
+from tests.support.postgres import new_store, postgres, store_template
 
-__all__ = ["postgres"]  # a fixture
+__all__ = ["new_store", "postgres", "store_template"]  # fixtures
 HOUR_SECONDS = 3600
 
 
 @pytest.fixture
-def url(postgres: Postgres) -> Iterator[str]:
-    with postgres.a_database() as url:
-        yield url
+def url(new_store: str) -> str:
+    return new_store
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from random import Random
 
 import psycopg
@@ -22,7 +21,7 @@ from rota.demo.openssh import OpenSsh
 from rota.domain.step import Json
 from tests.support.daemon import Daemon, Gate, Home, a_home, until
 from tests.support.fleet import Fleet, a_fleet, ends, openssh, witnesses
-from tests.support.postgres import Postgres, Server, a_server, postgres
+from tests.support.postgres import Server, a_server, new_store, postgres, store_template
 from tests.support.postgres_invariants import (
     assert_counters_are_true,
     assert_each_instant_is_covered_once,
@@ -35,7 +34,7 @@ from tests.support.postgres_invariants import (
 )
 from tests.support.postgres_proxy import Proxy, a_proxy
 
-__all__ = ["openssh", "postgres"]  # fixtures
+__all__ = ["new_store", "openssh", "postgres", "store_template"]  # fixtures
 
 LEASE, GRACE = 3, 3  # seconds
 SSH = "ssh: {connect_timeout_seconds: 2, kill_grace_seconds: 1, lost_grace_seconds: 2}\n"
@@ -48,10 +47,8 @@ def settings(url: str, *, lease: int = LEASE, grace: int = GRACE, cap: int = 100
 
 
 @pytest.fixture
-def url(postgres: Postgres) -> Iterator[str]:
-    """An empty database."""
-    with postgres.a_database() as url:
-        yield url
+def url(new_store: str) -> str:
+    return new_store
 
 
 @pytest.fixture
@@ -122,10 +119,7 @@ def stop_and_start(server: Server) -> None:
     server.start()
 
 
-@pytest.mark.parametrize("die", [stop_and_start, Server.kill_a_backend])
-def test_a_server_that_dies_under_load_costs_nothing_and_daemons_go_on_by_themselves(
-    server: Server, die: object, tmp_path: Path
-) -> None:
+def test_a_server_that_dies_under_load_costs_nothing_and_daemons_go_on_by_themselves(server: Server) -> None:
     with a_home(settings(server.url)) as one_home, a_home(settings(server.url)) as other_home:
         daemons = [home.daemon() for home in (one_home, other_home)]
         gate = one_home.gate()
@@ -134,10 +128,10 @@ def test_a_server_that_dies_under_load_costs_nothing_and_daemons_go_on_by_themse
         for i in range(20):
             do = witness(one_home.tmp, stays=0.05) if i < 2 else "noop"
             one_home.client.create_job({"name": f"tick-{i}", "triggers": EVERY_SECOND, "do": do})
-        for times in range(1, 4):
+        for times, die in enumerate((stop_and_start, Server.kill_a_backend, stop_and_start), start=1):
             until(lambda times=times: done(server) >= 20 * times)  # type: ignore[misc]
             before = done(server)
-            die(server)  # type: ignore[operator]
+            die(server)
             began = time.monotonic()
             until(lambda before=before: done(server) > before)  # type: ignore[misc]
             assert time.monotonic() - began < 30

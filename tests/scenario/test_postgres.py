@@ -10,15 +10,20 @@ import psycopg
 import pytest
 
 from tests.support.daemon import Home, a_home, until
-from tests.support.postgres import Postgres, postgres
+from tests.support.postgres import Postgres, new_store, postgres, store_template
 from tests.support.postgres_proxy import a_proxy
 
-__all__ = ["postgres"]  # a fixture
+__all__ = ["new_store", "postgres", "store_template"]  # fixtures
 
 
 @pytest.fixture
-def url(postgres: Postgres) -> Iterator[str]:
-    """An empty database."""
+def url(new_store: str) -> str:
+    return new_store
+
+
+@pytest.fixture
+def empty(postgres: Postgres) -> Iterator[str]:
+    """A database without a store."""
     with postgres.a_database() as url:
         yield url
 
@@ -116,15 +121,15 @@ def test_a_run_is_cancelled_through_another_daemon(url: str) -> None:
         assert not one.processes_of(run)
 
 
-def test_a_store_moves_to_postgresql_by_the_command_and_goes_on_there(url: str) -> None:
+def test_a_store_moves_to_postgresql_by_the_command_and_goes_on_there(empty: str) -> None:
     with a_home() as home:
         assert home.rota("schedule", "create", "--name", "hello", "--manual", "--do", "shell: echo hello").code == 0
         assert home.rota("run", "hello").code == 0
-        missing = home.rota("db", "check", env={"ROTA_DATABASE_URL": url})
+        missing = home.rota("db", "check", env={"ROTA_DATABASE_URL": empty})
         assert (missing.code, "there is no store in it yet" in missing.out) == (6, True)
-        copied = home.rota("db", "copy", "--to", url)
+        copied = home.rota("db", "copy", "--to", empty)
         assert (copied.code, "all read back alike" in copied.out) == (0, True), copied.err
-        home.settings(settings(url))
+        home.settings(settings(empty))
         checked = home.rota("db", "check")
         assert (checked.code, "PostgreSQL" in checked.out) == (0, True), checked.err
         home.daemon()

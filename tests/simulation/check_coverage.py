@@ -28,18 +28,19 @@ def _of(facts: Facts, job: Job) -> Iterator[str]:
     settled = Counter(
         run.nominal for run in facts.runs.values() if run.trigger_id == job.trigger_id and run.nominal is not None
     )
-    if strange := settled.keys() - _ever_due(facts, job, is_cut=False):
+    spans = [span for span in facts.spans if span.trigger_id == job.trigger_id]
+    last = max([*settled, *(span.last for span in spans)], default=0)  # nobody asks what is due after that
+    if strange := settled.keys() - _ever_due(facts, job, last, is_cut=False):
         yield f"I3 {job.name}: runs for {sorted(strange)}, which were not due"
-    known = _ever_due(facts, job, is_cut=True)
+    known = _ever_due(facts, job, last, is_cut=True) if spans else []
     now = facts.world.wall.now()
-    for span in facts.spans:
-        if span.trigger_id == job.trigger_id:
-            instants = [instant for instant in known if span.first <= instant <= span.last]
-            if len(instants) != span.occurrences:
-                yield f"I3 {job.name}: {span}, and {len(instants)} were due"
-            if facts.world.checked_until is not None and span.last > now:
-                yield f"I3 {job.name}: {span} tells of what is still to come"
-            settled.update(instants)
+    for span in spans:
+        instants = [instant for instant in known if span.first <= instant <= span.last]
+        if len(instants) != span.occurrences:
+            yield f"I3 {job.name}: {span}, and {len(instants)} were due"
+        if facts.world.checked_until is not None and span.last > now:
+            yield f"I3 {job.name}: {span} tells of what is still to come"
+        settled.update(instants)
     for instant, count in sorted(settled.items()):
         if count > 1:
             yield f"I3 {job.name}: {format_rfc3339(instant)} was settled {count} times"
@@ -48,10 +49,10 @@ def _of(facts: Facts, job: Job) -> Iterator[str]:
             yield f"I3 {job.name}: {format_rfc3339(instant)} was lost without a word"
 
 
-def _ever_due(facts: Facts, job: Job, *, is_cut: bool) -> list[Micros]:
-    """All instants the job ever had, in order: of each rhythm those from where it began to where the next took over,
-    or later, where the clock was ahead when they were settled. `is_cut`: less those that were taken back when a clock
-    that had been far ahead was right again; of them only those that ran are settled."""
+def _ever_due(facts: Facts, job: Job, last: Micros, *, is_cut: bool) -> list[Micros]:
+    """All instants the job ever had up to `last`, in order: of each rhythm those from where it began to where the next
+    took over, or later, where the clock was ahead when they were settled. `is_cut`: less those that were taken back
+    when a clock that had been far ahead was right again; of them only those that ran are settled."""
     world, found = facts.world, list[Micros]()
     ahead = max((wall for _, wall in world.witness.astray), default=0)
     for place, (saved, after) in enumerate(pairwise([*job.saved, None]), start=1):
@@ -59,7 +60,7 @@ def _ever_due(facts: Facts, job: Job, *, is_cut: bool) -> list[Micros]:
         until = max(after.at, after.settled) if after is not None else max(saved.at + DAY, world.wall.now(), ahead)
         until = min([until, *_taken_back(job, place)]) if is_cut else max(until, ahead)
         if saved.rhythm is not None:
-            found += between(saved.rhythm, max(saved.at, saved.settled), until)
+            found += between(saved.rhythm, max(saved.at, saved.settled), min(until, last))
     return found
 
 

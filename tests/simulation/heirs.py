@@ -17,22 +17,18 @@ if TYPE_CHECKING:
 
 class Heirs:
     def __init__(self, world: World) -> None:
-        self._world, self._last = world, 0
+        self._world = world
 
-    def look(self, actor: Process | None) -> None:
-        """What has been done to owners since the last commit. `actor`: whose commit it is; None: the world's own."""
-        rows = self._world.sql(
-            "SELECT id, what, owner, target_id FROM world_deeds WHERE id > ? ORDER BY id", self._last
-        )
-        for self._last, what, owner_id, target_id in rows:
-            owner = self._world.by_owner[owner_id]
-            if actor is None or actor is owner:
-                continue
-            self._judge(owner, actor)
-            if what == "heir":
-                self._inherited(owner, actor, target_id)
-            elif actor.home != owner.home:
-                self._given_up(owner, actor)
+    def look(self, actor: Process | None, owner_id: str, target_id: int | None) -> None:
+        """The owner was given up, or has lost that target. `actor`: whose commit it is; None: the world's own."""
+        owner = self._world.by_owner[owner_id]
+        if actor is None or actor is owner:
+            return
+        self._judge(owner, actor)
+        if target_id is not None:
+            self._inherited(owner, actor, target_id)
+        elif actor.home != owner.home:
+            self._given_up(owner, actor)
 
     def _judge(self, owner: Process, actor: Process) -> None:
         world = self._world

@@ -73,6 +73,20 @@ def test_who_is_cut_off_is_not_given_up_earlier_as_the_clock_of_the_store_was_se
     assert "given up own_000 by own_001" in [words for _, words in world.trace]
 
 
+def test_who_died_under_a_clock_far_ahead_is_given_up_once_the_clock_is_right(world: World) -> None:
+    async def pass_through() -> None:
+        set_clock(world, 2 * DAY / SECOND)
+        first = await one_at_work(world)
+        world.cut_off(first, FOREVER)
+        set_clock(world, -2 * DAY / SECOND)
+        await asyncio.sleep(200)
+
+    world.terms = Terms("", 30 * SECOND, 40 * SECOND)
+    world.loop.run_until_complete(pass_through())
+    assert world.violations == []
+    assert "given up own_000 by own_001" in [words for _, words in world.trace]
+
+
 async def one_at_work(world: World) -> Process:
     """Two homes have a daemon, which have heard of each other, and the first one's carries something out."""
     first, _ = world.start("daemon", 0), world.start("daemon", 1)

@@ -79,6 +79,22 @@ def test_a_stopped_process_does_nothing_until_it_is_thawed(loop: VirtualLoop) ->
     assert seen == [11]
 
 
+def test_tasks_are_in_the_same_places_of_a_set_in_each_world_of_a_seed() -> None:
+    async def hashes() -> list[int]:
+        tasks = [asyncio.create_task(asyncio.sleep(1)) for _ in range(20)]
+        await asyncio.wait(tasks)
+        return [hash(task) for task in tasks]
+
+    def world() -> list[int]:
+        loop = VirtualLoop(random.Random(1))
+        try:
+            return loop.run_until_complete(hashes())
+        finally:
+            loop.close()
+
+    assert world() == world()
+
+
 def test_when_nothing_can_happen_any_more_it_says_so(loop: VirtualLoop) -> None:
     future = loop.create_future()
     with pytest.raises(Stalled):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from contextvars import Context
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,7 +28,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.machines import Machines
 from tests.simulation.nature import Nature
 from tests.simulation.process import Process
-from tests.simulation.recorder import empty_store
+from tests.simulation.recorder import News, empty_store
 from tests.simulation.store import Disk, Signs
 from tests.simulation.witness import Label, Life, Witness
 
@@ -77,12 +78,13 @@ class World:
         self.rests_until: dict[int, float] = {}  # until when nobody starts a daemon in a home
         self.known_faults = self.nature.faults
         self.created: dict[int, float] = {}  # run id -> true time of the commit that made it
-        self._last_outbox = 0
+        self._last_news = self._changes = 0  # of the store, when somebody last looked
         self._own = Context()  # what the world does belongs to no process
         path = folder / "rota.db"
         path.write_bytes(empty_store())
         disk = Disk(self)
         self.store = SqliteStore(path, clock=WorldClock(self.loop, self.wall.now), executor=disk)
+        self.store._writer.driver.execute("PRAGMA synchronous = OFF")  # there is no power that could be cut
         self.signs = Signs(disk)
 
     # Time and record
@@ -223,7 +225,7 @@ class World:
         if self.nature.crashes_now():
             self.crash(process, where)
             await self.loop.create_future()
-        await asyncio.sleep(self.nature.latency())
+        await self.loop.pause(self.nature.latency())
 
     # The store
 
@@ -248,19 +250,30 @@ class World:
     def committed(self, process: Process | None) -> None:
         """Some process has written; None: the world itself."""
         driver = self.store._writer.driver
-        for (what,) in driver.execute("SELECT what FROM world_seen").fetchall():
-            self.violate(what)
-        for (trigger_id,) in driver.execute("DELETE FROM world_back RETURNING trigger_id").fetchall():
-            self._taken_back(trigger_id)
-        for (run_id,) in driver.execute("DELETE FROM world_admitted RETURNING run_id").fetchall():
-            self.witness.admitted[run_id] = self.time
-        for row_id, run_id in driver.execute("SELECT id, run_id FROM outbox WHERE id > ?", (self._last_outbox,)):
-            self._last_outbox = row_id
-            self.witness.finished.setdefault(run_id, self.time)
-            self.note("finished", run_id)
-        for (run_id,) in driver.execute("SELECT id FROM run WHERE id > ?", (len(self.created),)):
-            self.created[run_id] = self.time
-        self.heirs.look(process)
+        if driver.total_changes == self._changes:
+            return
+        self._changes = driver.total_changes
+        rows = driver.execute(
+            "SELECT kind, number, words, id FROM world_news WHERE id > ? ORDER BY id", (self._last_news,)
+        ).fetchall()
+        if not rows:
+            return
+        self._last_news = rows[-1][-1]
+        for kind, number, words in dict.fromkeys(row[:3] for row in sorted(rows, key=itemgetter(0))):  # each once
+            match kind:
+                case News.VIOLATED:
+                    self.violate(words)
+                case News.TAKEN_BACK:
+                    self._taken_back(number)
+                case News.ADMITTED:
+                    self.witness.admitted[number] = self.time
+                case News.FINISHED:
+                    self.witness.finished.setdefault(number, self.time)
+                    self.note("finished", number)
+                case News.BORN:
+                    self.created[number] = self.time
+                case News.DEED:
+                    self.heirs.look(process, words, number)
 
     def _taken_back(self, trigger_id: int) -> None:
         """What was settled while the clock was ahead is not settled any more: the job goes on from now."""

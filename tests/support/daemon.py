@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rota.client.api import Client, Snapshot, Wrote
 from rota.client.unix import UnixTransport
 from tests.support.empty_store import lay_empty_store
+from tests.support.warm import run_rota
 
 if TYPE_CHECKING:
     from rota.usecases.shapes import Run
@@ -200,7 +201,10 @@ class Home:
         env: Mapping[str, str] | None = None,
         through: Sequence[str] = (),
     ) -> Said:
-        """Run `rota …` to its end. `typed` is its standard input (none: /dev/null), `through` a program before it."""
+        """Run `rota …` to its end. `typed` is its standard input (none: empty), `through` a program before it."""
+        if not through:
+            ended = run_rota(arguments, env=self.env(env), typed=typed or "", seconds=PATIENCE_SECONDS)
+            return Said(ended.code, ended.out, ended.err)
         stdin = subprocess.PIPE if typed is not None else subprocess.DEVNULL
         return self.end_of(self.start(*arguments, env=env, through=through, stdin=stdin), typed)
 

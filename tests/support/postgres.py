@@ -88,6 +88,21 @@ def store_database(postgres: Postgres) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def store_template(postgres: Postgres) -> Iterator[str]:
+    """The name of a database that holds an empty store, to be copied: to make one costs several times as much."""
+    with postgres.a_database() as url:
+        prepare(url, create=True)
+        yield str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def new_store(postgres: Postgres, store_template: str) -> Iterator[str]:
+    """The URL of a database of the test's own, with an empty store."""
+    with postgres.a_database(template=store_template) as url:
+        yield url
+
+
 def emptied(url: str) -> str:
     """Have nothing in the store at `url` any more but its schema; ids begin at 1 again."""
     tables = [sql.Identifier(name) for name in ("output_chunk", *reversed([t.name for t in metadata.sorted_tables]))]

@@ -14,7 +14,7 @@ from rota.domain.reasons import Reason
 from rota.engine.takeover import Judged, take_and_settle
 from rota.engine.worker import Worker
 from rota.ports import Clock, Store
-from rota.storage.leases import Terms, renew, silent_owners, take_from
+from rota.storage.leases import Terms, are_signs_ahead, bring_signs_back, renew, silent_owners, take_from
 from rota.storage.rescue import held_by
 
 RENEWALS = 4  # in the time of one lease
@@ -102,7 +102,11 @@ class Leases:
         owner could renew: a clock that was set forward, a store that was away or somebody who held up every write make
         all others look silent who are about to renew. And give them up only after a lease and the grace of such time:
         who is cut off counts these by a clock of its own, and does not end its children before."""
-        at, silent = await self._store.read(lambda tx: (tx.at, silent_owners(tx, self._terms)))
+        at, silent, are_ahead = await self._store.read(
+            lambda tx: (tx.at, silent_owners(tx, self._terms), are_signs_ahead(tx))
+        )
+        if are_ahead:
+            await self._store.write(bring_signs_back)
         now = self._clock.monotonic()
         since, then, seen = self._trusted or (now, now, at)
         stepped = abs((at - seen) / SECOND - (now - then)) > self._lease / RENEWALS

@@ -29,6 +29,16 @@ def renew(tx: Tx, owner: str) -> Micros | None:
     return tx.at if tx.driver.execute(_LEASES.renew, (tx.at, owner)).rowcount else None
 
 
+def are_signs_ahead(tx: Tx) -> bool:
+    """Whether an owner's last sign of life is yet to come by the store's clock, which was set back since."""
+    return tx.driver.execute(_LEASES.ahead, (tx.at,)).fetchone() is not None
+
+
+def bring_signs_back(tx: Tx) -> None:
+    """Count such signs as given now: they would hide that their owner is dead until the clock is there again."""
+    tx.driver.execute(_LEASES.bring_back, (tx.at, tx.at))
+
+
 def silent_owners(tx: Tx, terms: Terms) -> list[str]:
     """Owners of other homes whose lease is over, and those of any home that were given up and hold something yet: one
     that was stopped in the middle of a claim wrote it when it went on, before it had heard that it was given up."""

@@ -131,7 +131,7 @@ class SqliteStore:
             self._readers.append(connected)
 
     def _write_group(self, group: Sequence[Callable[[Tx], Any]]) -> list[Any | BaseException]:
-        """Run the waiting writes in one transaction, each within a savepoint, and commit once.
+        """Run the waiting writes in one transaction, and commit once. Where there are several, each has its savepoint.
 
         Returns a value or an exception for each. A commit that fails fails them all.
         """
@@ -139,8 +139,11 @@ class SqliteStore:
         results: list[Any | BaseException] = []
         try:
             driver.execute("BEGIN IMMEDIATE")
-            for fn in group:
-                results.append(self._write_one(driver, fn, alone=len(group) == 1))
+            if len(group) == 1:
+                results.append(group[0](self._tx(driver)))
+            else:
+                for fn in group:
+                    results.append(self._write_one(driver, fn))
             driver.execute("COMMIT")
         except BaseException as error:  # every waiting caller must hear of it, and the thread must live on
             if driver.in_transaction:
@@ -153,10 +156,13 @@ class SqliteStore:
             self._checkpoints.committed(driver.total_changes)
         return results
 
-    def _write_one(self, driver: sqlite3.Connection, fn: Callable[[Tx], Any], *, alone: bool) -> Any | BaseException:
+    def _tx(self, driver: sqlite3.Connection) -> SqliteTx:
+        return SqliteTx(driver, self._writer.core, self._clock.now())
+
+    def _write_one(self, driver: sqlite3.Connection, fn: Callable[[Tx], Any]) -> Any | BaseException:
         driver.execute("SAVEPOINT one")
         try:
-            value = fn(SqliteTx(driver, self._writer.core, self._clock.now()))
+            value = fn(self._tx(driver))
         except Exception as error:
             if not driver.in_transaction:
                 raise  # SQLite rolled everything back by itself (disk full, I/O error)

@@ -3,6 +3,14 @@
 -- name: renew
 UPDATE owner SET seen_at = ? WHERE id = ? AND ended_at IS NULL
 
+-- name: ahead
+SELECT 1 FROM owner WHERE ended_at IS NULL AND seen_at > ? LIMIT 1
+
+-- name: bring_back
+UPDATE owner SET seen_at = ? WHERE id IN (
+    SELECT id FROM owner WHERE ended_at IS NULL AND seen_at > ? ORDER BY id /*pg: FOR UPDATE SKIP LOCKED */
+)
+
 -- name: silent
 SELECT id FROM owner WHERE ended_at IS NULL AND node <> ? AND seen_at <= ?
 UNION
