@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.rota-setup
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Bytecode is worth keeping: without it each of a thousand processes of the tests compiles Rota anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup run check test types all-tests soak bench docs lock clean
 
@@ -14,7 +16,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rota needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-virtualenv -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-virtualenv -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
