@@ -11,7 +11,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .attempt import Attempt
 from .complaint import complain
@@ -166,7 +166,7 @@ class Children:
         self._journal.note(encode({"k": "B", "ids": [attempt.id for attempt in batch]}))
         self._journal.write()
         reach("keeper.announced")
-        trouble = self._journal.trouble
+        trouble, prepared = self._journal.trouble, list[Attempt]()
         for attempt in batch:
             refusal = self._spawner.refusal(attempt)
             if trouble is not None:
@@ -174,21 +174,29 @@ class Children:
                 refusal = SpawnError(trouble.errno or errno.EIO, "journal", message)
             if refusal is not None:
                 self._fail(attempt, refusal)
-            else:
-                self._start(attempt)
+            elif self._try(self._spawner.prepare, attempt):
+                prepared.append(attempt)
+        for attempt in prepared:
+            self._start(attempt)
         self._spawner.end_of_batch()
         return True
 
-    def _start(self, attempt: Attempt) -> None:
-        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    def _try(self, step: Callable[[Attempt], None], attempt: Attempt) -> bool:
+        """False where it cannot be started (now)."""
         try:
-            self._spawner.spawn(attempt)
+            step(attempt)
         except SpawnError as error:
             if error.errno in TRANSIENT and self._may_retry(attempt):
                 self._queue.append(attempt)
                 self._pause()
             else:
                 self._fail(attempt, error)
+            return False
+        return True
+
+    def _start(self, attempt: Attempt) -> None:
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        if not self._try(self._spawner.spawn, attempt):
             return
         attempt.started_at = time.time_ns() // 1000
         attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
