@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from rota.keeper.orders import RunAs
 from tests.keeper.keeper_world import World, an_order
 
 TO_START_A_KEEPER = 60  # descriptors beyond those in use
@@ -38,6 +42,17 @@ async def test_more_attempts_than_the_starters_file_limit_all_start_with_that_li
     finally:
         world.owner.acknowledge_to(world.keeper)
         await world.keeper.stop(grace_seconds=0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_another_users_commands_wait_while_there_is_no_descriptor_for_them(world: World, id_: str) -> None:
+    few = len(list(Path(f"/proc/{world.keeper.pid}/fd").iterdir())) + 40
+    _, most = resource.prlimit(world.keeper.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(world.keeper.pid, resource.RLIMIT_NOFILE, (few, most))
+    nobody = RunAs.resolve("nobody")
+    ids = [f"{id_}.{number}" for number in range(2 * few)]
+    world.keeper.order([an_order(each, "sleep", "0.2", run_as=nobody) for each in ids])
+    assert {(await world.owner.ended(each)).exit_code for each in ids} == {0}
 
 
 async def test_orders_of_one_batch_each_get_their_own_directory_and_umask(world: World, id_: str) -> None:

@@ -159,7 +159,10 @@ class Spawner:
 
     def _fork(self, attempt: Attempt, who: Identity, stdin: int, writer: int) -> tuple[int, int]:
         """Fork, since posix_spawn cannot change the user. The outcome of exec comes through the returned pipe."""
-        reader, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            reader, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise _failure("limits", attempt.argv[0], error) from error
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
