@@ -11,7 +11,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from .attempt import Attempt
 from .complaint import complain
@@ -174,32 +174,31 @@ class Children:
                 refusal = SpawnError(trouble.errno or errno.EIO, "journal", message)
             if refusal is not None:
                 self._fail(attempt, refusal)
-            elif self._try(self._spawner.prepare, attempt):
+            elif self._prepare(attempt):
                 prepared.append(attempt)
-        for attempt in prepared:
-            self._start(attempt)
-        self._spawner.end_of_batch()
+        for attempt, error in self._spawner.spawn(prepared):
+            if error is None:
+                self._note_start(attempt)
+            else:
+                self._not_started(attempt, error)
         return True
 
-    def _try(self, step: Callable[[Attempt], None], attempt: Attempt) -> bool:
-        """False where it cannot be started (now)."""
+    def _prepare(self, attempt: Attempt) -> bool:
         try:
-            step(attempt)
+            self._spawner.prepare(attempt)
         except SpawnError as error:
-            if error.errno in TRANSIENT and self._may_retry(attempt):
-                self._queue.append(attempt)
-                self._pause()
-            else:
-                self._fail(attempt, error)
+            self._not_started(attempt, error)
             return False
         return True
 
-    def _start(self, attempt: Attempt) -> None:
-        before = time.clock_gettime(time.CLOCK_BOOTTIME)
-        if not self._try(self._spawner.spawn, attempt):
-            return
-        attempt.started_at = time.time_ns() // 1000
-        attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
+    def _not_started(self, attempt: Attempt, error: SpawnError) -> None:
+        if error.errno in TRANSIENT and self._may_retry(attempt):
+            self._queue.append(attempt)
+            self._pause()
+        else:
+            self._fail(attempt, error)
+
+    def _note_start(self, attempt: Attempt) -> None:
         self._mains[attempt.pid] = attempt
         reach("keeper.spawned")
         record = self._start_record(attempt)

@@ -97,7 +97,8 @@ def send(tree: Tree, *signals: signal.Signals) -> None:
 
 
 def own_children() -> list[int] | None:
-    """Our children, adopted ones included; None where the kernel does not tell (no CONFIG_PROC_CHILDREN)."""
+    """The main thread's children, which are all adopted ones (the kernel gives an orphan to the first thread) and some
+    of ours; None where the kernel does not tell (no CONFIG_PROC_CHILDREN)."""
     pid = os.getpid()
     content = _read(f"/proc/{pid}/task/{pid}/children")
     return None if content is None else [int(word) for word in content.split()]

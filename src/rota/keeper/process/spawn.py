@@ -10,15 +10,16 @@ import errno
 import os
 import resource
 import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from itertools import groupby
 
 from .attempt import Attempt, Identity
+from .hand import DEFAULTED, Hand
 from .protocol import TOKEN
 
-_DEFAULTED = tuple(
-    number
-    for number in signal.valid_signals()
-    if number not in (signal.SIGKILL, signal.SIGSTOP) and number < signal.SIGRTMIN
-)
 TRANSIENT = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -31,24 +32,32 @@ class SpawnError(Exception):
 
 
 _OUR_UMASK = 0o077
+Outcome = tuple[Attempt, SpawnError | None]
 
 
 class Spawner:
-    """Starts attempts, in batches: `prepare` each, `spawn` each, then `end_of_batch`.
+    """Starts attempts, in batches: `prepare` each, then `spawn` them all.
 
-    Directory, umask and limits are those of the children from the first spawn of a batch to its end: the keeper has one
-    spawning thread, and to change them there and back for each child costs it a twentieth of its rate.
+    Directory, umask and limits are those of the children while a batch is spawned: to change them there and back for
+    each child costs a twentieth of the rate. A second thread helps, and only then: `spawn` returns when both are done.
     """
 
     def __init__(self) -> None:
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_files = (self._files[1], self._files[1])
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._hand, helper = Hand(self._null), Hand(self._null)
         resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
         self._is_limited = False
         self._folder, self._umask = "/", _OUR_UMASK
+        self._no_entry: SpawnError | None = None
         self._ends: dict[str, tuple[int, int]] = {}  # by attempt prepared: what becomes its stdin and its output
-        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._low = [os.dup(self._null), os.dup(self._null)]  # see `_within`
+        self._to_spawn: deque[Attempt] = deque()
+        self._outcomes: list[Outcome] = []
+        self._help_wanted, self._help_over = threading.Lock(), threading.Lock()  # each is free for one taker
+        self._help_wanted.acquire()
+        self._help_over.acquire()
+        threading.Thread(target=self._help, args=(helper,), name="spawn", daemon=True).start()
 
     def refusal(self, attempt: Attempt) -> SpawnError | None:
         """Why this keeper can never start it, known before anything is tried."""
@@ -77,19 +86,57 @@ class Spawner:
         attempt.output_fd = reader
         self._ends[attempt.id] = stdin, writer
 
-    def spawn(self, attempt: Attempt) -> None:
-        """Sets pid and, where the outcome of exec is not known yet, error_fd. Raises SpawnError.
-
-        Either way it has to be prepared anew before another try.
+    def spawn(self, attempts: Iterable[Attempt]) -> list[Outcome]:
+        """Start what was prepared, two at a time. Sets pid, started_at, bracket and, where the outcome of exec is not
+        known yet, error_fd. What has failed has to be prepared anew before another try.
         """
+        for surroundings, alike in groupby(attempts, _surroundings):
+            self._to_spawn.extend(alike)
+            if surroundings is None:
+                self._be_ourselves()  # a fork opens a pipe of its own
+            else:
+                self._be_like(*surroundings)
+            has_help = surroundings is not None and len(self._to_spawn) > 1
+            if has_help:
+                self._help_wanted.release()
+            self._take_turns(self._hand)
+            if has_help:
+                self._help_over.acquire()
+        self._be_ourselves()
+        self._leave_folder()
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def _help(self, hand: Hand) -> None:
+        while True:
+            self._help_wanted.acquire()
+            self._take_turns(hand)
+            self._help_over.release()
+
+    def _take_turns(self, hand: Hand) -> None:
+        while True:
+            try:
+                attempt = self._to_spawn.popleft()
+            except IndexError:
+                return
+            error: SpawnError | None = None
+            try:
+                self._start(attempt, hand)
+            except SpawnError as failure:
+                error = failure
+            except Exception as bug:  # it fails this attempt, and no other
+                error = SpawnError(errno.EIO, "spawn", f"cannot run {attempt.argv[0]!r}: {bug!r}")
+            self._outcomes.append((attempt, error))
+
+    def _start(self, attempt: Attempt, hand: Hand) -> None:
         attempt.env[TOKEN] = attempt.id
         stdin, writer = self._ends.pop(attempt.id)
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
-            if attempt.identity is None or _is_me(attempt.identity):
-                attempt.pid = self._spawn(attempt, stdin, writer)
-            else:
-                self._be_ourselves()  # it opens a pipe of its own
+            if attempt.identity is not None and not _is_me(attempt.identity):
                 attempt.pid, attempt.error_fd = self._fork(attempt, attempt.identity, stdin, writer)
+            else:
+                attempt.pid = self._spawn(attempt, hand, stdin, writer)
         except SpawnError:
             os.close(attempt.output_fd)
             attempt.output_fd = -1
@@ -98,37 +145,34 @@ class Spawner:
             os.close(writer)
             if stdin != self._null:
                 os.close(stdin)
+        attempt.started_at = time.time_ns() // 1000
+        attempt.bracket = before, time.clock_gettime(time.CLOCK_BOOTTIME)
         attempt.stdin = b""
 
-    def _spawn(self, attempt: Attempt, stdin: int, writer: int) -> int:
-        stdin, writer = self._within(stdin, 0), self._within(writer, 1)
-        self._enter(attempt.cwd)
-        self._be_like(attempt)
+    def _spawn(self, attempt: Attempt, hand: Hand, stdin: int, writer: int) -> int:
+        if self._no_entry is not None:
+            raise self._no_entry
         try:
-            return os.posix_spawn(
-                find_program(attempt.argv[0], attempt.env.get("PATH", os.defpath)),
-                attempt.argv,
-                attempt.env,
-                file_actions=(
-                    (os.POSIX_SPAWN_DUP2, stdin, 0),
-                    (os.POSIX_SPAWN_DUP2, writer, 1),
-                    (os.POSIX_SPAWN_DUP2, writer, 2),
-                ),
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULTED,
-            )
+            program = find_program(attempt.argv[0], attempt.env.get("PATH", os.defpath))
+            return hand.spawn(program, attempt.argv, attempt.env, stdin=stdin, output=writer)
         except (OSError, ValueError, TypeError) as error:
             raise _failure("spawn", attempt.argv[0], error) from error
 
-    def _be_like(self, attempt: Attempt) -> None:
-        """Have the limits and the umask that a child inherits."""
+    def _be_like(self, folder: str, umask: int) -> None:
+        """Have the limits, the umask and the directory that a child inherits."""
         if not self._is_limited:
             resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
             self._is_limited = True
-        if self._umask != attempt.umask:
-            os.umask(attempt.umask)
-            self._umask = attempt.umask
+        if self._umask != umask:
+            os.umask(umask)
+            self._umask = umask
+        self._no_entry = None
+        if self._folder != folder:
+            try:
+                os.chdir(folder)
+                self._folder = folder
+            except (OSError, ValueError, TypeError) as error:
+                self._no_entry = _failure("cwd", folder, error)
 
     def _be_ourselves(self) -> None:
         if self._is_limited:
@@ -138,22 +182,8 @@ class Spawner:
             os.umask(_OUR_UMASK)
             self._umask = _OUR_UMASK
 
-    def _within(self, fd: int, place: int) -> int:
-        """The same open file below the limit of the child, under which posix_spawn refuses to name any other."""
-        return fd if fd < self._files[0] else os.dup2(fd, self._low[place], inheritable=False)
-
-    def _enter(self, folder: str) -> None:
-        """Once per turn and folder, not per start: the change costs 20 µs while new children take the processors."""
-        if folder != self._folder:
-            try:
-                os.chdir(folder)
-            except (OSError, ValueError, TypeError) as error:
-                raise _failure("cwd", folder, error) from error
-            self._folder = folder
-
-    def end_of_batch(self) -> None:
-        """Hold no folder, so that it can be unmounted; and never trust a folder's path for longer than a turn."""
-        self._be_ourselves()
+    def _leave_folder(self) -> None:
+        """Hold none, so that it can be unmounted; and never trust a folder's path for longer than a batch."""
         os.chdir("/")
         self._folder = "/"
 
@@ -185,7 +215,7 @@ class Spawner:
             os.dup2(writer, 1)
             os.dup2(writer, 2)
             signal.set_wakeup_fd(-1)
-            for number in _DEFAULTED:
+            for number in DEFAULTED:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
@@ -204,6 +234,13 @@ class Spawner:
             os.write(errors, f"{code} {stage}".encode())
         finally:
             os._exit(127)
+
+
+def _surroundings(attempt: Attempt) -> tuple[str, int] | None:
+    """What children that are spawned together share; None for one that has to be forked."""
+    if attempt.identity is not None and not _is_me(attempt.identity):
+        return None
+    return attempt.cwd, attempt.umask
 
 
 def failure_of(report: bytes, attempt: Attempt) -> SpawnError:
