@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ from rota.storage.bundle import Bundle, open_embedded, open_shared
 from rota.storage.jobs import count_jobs, next_due
 from rota.storage.rescue import add_owner
 from rota.storage.reserve import Reserve
+from rota.storage.unwritten import Unwritten
 from rota.templating.renderer import Renderer
 from rota.usecases.context import Context, DaemonInfo, InstanceInfo
 
@@ -203,11 +205,12 @@ async def _parts(
         )  # fmt: skip
         overseeing, app = None, create_app(context)
         folder = PlaybookFolder(context, instance.playbooks_dir)
-        # Of several daemons each has a folder of its own: what one has and another lacks would come and go.
-        chores = [connectors.get_ready, readiness(app)] if bundle.is_shared else [
-            folder.look, connectors.get_ready, readiness(app)
-        ]  # fmt: skip
+        chores: list[Callable[[], Awaitable[object]]] = [connectors.get_ready, readiness(app)]
         if not bundle.is_shared:
+            # Of several daemons each has a folder of its own: what one has and another lacks would come and go.
+            chores = [
+                folder.look, partial(Unwritten(instance.store, clock).spare, connectors.get_ready), readiness(app)
+            ]  # fmt: skip
             with suppress(DiskFull):  # it is looked at again with the other chores
                 await folder.look()
         if oversees:
@@ -221,7 +224,9 @@ async def _parts(
                     swept=lambda owners: sweep_owners(instance.owners_dir, owners),
                     node=node,
                 ),
-                outbox=Outbox(store, clock, events),
+                outbox=Outbox(
+                    store, clock, events, unwritten=None if bundle.is_shared else Unwritten(instance.store, clock)
+                ),
                 janitor=Janitor(
                     store=store, output=output, clock=clock, retention_days=settings.schedule.retention_days
                 ),

@@ -12,14 +12,16 @@ from rota.domain.errors import Unavailable
 from rota.engine.events import RunEvents
 from rota.failpoints import reach
 from rota.ports import Clock, Hint, Store, Tx
+from rota.storage.unwritten import Unwritten
 
 BATCH = 2_000
 LINGER_SECONDS = 0.25  # a herd's ends are delivered a few times a second, after its starts
 
 
 class Outbox:
-    def __init__(self, store: Store, clock: Clock, events: RunEvents) -> None:
-        self._store, self._clock, self._events = store, clock, events
+    def __init__(self, store: Store, clock: Clock, events: RunEvents, *, unwritten: Unwritten | None = None) -> None:
+        """`unwritten` spares looks, where it can be told that nobody has written."""
+        self._store, self._clock, self._events, self._unwritten = store, clock, events, unwritten
         self._wake = asyncio.Event()
         self._wake.set()  # what an earlier process left undelivered
 
@@ -32,6 +34,12 @@ class Outbox:
 
     async def look(self) -> None:
         """See whether somebody else's ends wait: those of a command beside the daemon nudge nobody here."""
+        if self._unwritten is not None:
+            await self._unwritten.spare(self._ask)
+        else:
+            await self._ask()
+
+    async def _ask(self) -> None:
         if not self._wake.is_set() and await self._store.read(_is_anything_open):
             self._wake.set()
 

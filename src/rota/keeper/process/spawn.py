@@ -137,7 +137,7 @@ class Spawner:
                 attempt.pid, attempt.error_fd = self._fork(attempt, attempt.identity, stdin, writer)
             else:
                 attempt.pid = self._spawn(attempt, hand, stdin, writer)
-        except SpawnError:
+        except Exception:
             os.close(attempt.output_fd)
             attempt.output_fd = -1
             raise
