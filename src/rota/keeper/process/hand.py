@@ -1,7 +1,7 @@
 """posix_spawn by ctypes, so that two threads can be in it at once.
 
 It returns when the child has become its program, which is most of a start, and `os.posix_spawn` holds the
-interpreter's lock until then. With two in it at once the keeper starts a tenth more commands a second.
+interpreter's lock until then. Two in it at once start more commands a second (decision 6 has figures).
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class Spawner:
 
     def refusal(self, attempt: Attempt) -> SpawnError | None:
         """Why this keeper can never start it, known before anything is tried."""
-        who = attempt.identity
-        if who is None or os.geteuid() == 0 or _is_me(who):
+        who = _someone_else(attempt)
+        if who is None or os.geteuid() == 0:
             return None
         return SpawnError(
             errno.EPERM,
@@ -133,8 +133,8 @@ class Spawner:
         stdin, writer = self._ends.pop(attempt.id)
         before = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
-            if attempt.identity is not None and not _is_me(attempt.identity):
-                attempt.pid, attempt.error_fd = self._fork(attempt, attempt.identity, stdin, writer)
+            if (who := _someone_else(attempt)) is not None:
+                attempt.pid, attempt.error_fd = self._fork(attempt, who, stdin, writer)
             else:
                 attempt.pid = self._spawn(attempt, hand, stdin, writer)
         except Exception:
@@ -238,9 +238,7 @@ class Spawner:
 
 def _surroundings(attempt: Attempt) -> tuple[str, int] | None:
     """What children that are spawned together share; None for one that has to be forked."""
-    if attempt.identity is not None and not _is_me(attempt.identity):
-        return None
-    return attempt.cwd, attempt.umask
+    return (attempt.cwd, attempt.umask) if _someone_else(attempt) is None else None
 
 
 def failure_of(report: bytes, attempt: Attempt) -> SpawnError:
@@ -290,5 +288,10 @@ def _as_file(data: bytes) -> int:
     return fd
 
 
-def _is_me(who: Identity) -> bool:
-    return who.uid == os.geteuid() and who.gid == os.getegid() and set(who.groups) == set(os.getgroups())
+def _someone_else(attempt: Attempt) -> Identity | None:
+    """Whom the child has to become; None where that is who we are."""
+    who = attempt.identity
+    if who is None:
+        return None
+    is_me = who.uid == os.geteuid() and who.gid == os.getegid() and set(who.groups) == set(os.getgroups())
+    return None if is_me else who
