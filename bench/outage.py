@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.daemon import Scratch, a_job, daemon
 from bench.harness import Bench, Figure, Goal, Sample, Turn, TurnFailed
 from bench.herd import SPARE_RUNS
-from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
+from rota.domain.instant import DAY, HOUR, SECOND, Micros
 from rota.domain.policy import Missed
 from rota.domain.trigger.spec import CronTrigger
 
@@ -30,7 +30,7 @@ def outage(jobs: int, *, year_goal: Goal | None = None, hours_goal: Goal | None 
         numbers = itertools.count(1)
         return {
             YEAR: lambda: _down(scratch / f"home-{next(numbers)}", 1, "* * * * *", 365 * DAY),
-            HOURS: lambda: _down(scratch / f"home-{next(numbers)}", jobs, "*/5 * * * *", 10 * HOUR),
+            HOURS: lambda: _down(scratch / f"home-{next(numbers)}", jobs, _every_5_minutes(), 10 * HOUR),
         }
 
     return Bench(
@@ -43,6 +43,11 @@ def outage(jobs: int, *, year_goal: Goal | None = None, hours_goal: Goal | None 
     )
 
 
+def _every_5_minutes() -> str:
+    """Last two minutes ago, and again in two: what fell due within `grace` would be started late, not caught up."""
+    return f"{(int(time.time()) // 60 - 2) % 5}-59/5 * * * *"
+
+
 def _down(home: Path, jobs: int, expression: str, length: Micros) -> Sample:
     """Every other job is caught up once; the first is not."""
     scratch = Scratch(home, jobs + SPARE_RUNS)
@@ -50,9 +55,11 @@ def _down(home: Path, jobs: int, expression: str, length: Micros) -> Sample:
     rule = CronTrigger(expression, "UTC")
     policies = (Missed.SKIP, Missed.RUN_ONCE)
     scratch.load([a_job(number, rule).but(missed=policies[number % 2]) for number in range(jobs)])
-    # Down since then: the first instant that nobody planned is `length` ago.
-    since = (int(time.time() * SECOND) - length) // (5 * MINUTE) * (5 * MINUTE)
-    scratch.change("UPDATE due SET nominal = :since, fire_at = :since, high_water = :since - 1", {"since": since})
+    # Down since then: the first instant that nobody planned is `length` before the one that comes next.
+    scratch.change(
+        "UPDATE due SET nominal = nominal - :length, fire_at = nominal - :length, high_water = nominal - :length - 1",
+        {"length": length},
+    )
     caught_up = jobs // 2
     with daemon(scratch) as running:
         deadline = time.time() + _LONGEST

@@ -155,6 +155,12 @@ async def test_public_ids_are_sixteen_hex_digits_each_its_own(store: AnyStore) -
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in ids)
 
 
+async def test_public_ids_of_a_batch_are_in_order_and_in_one_region_of_the_index(store: AnyStore) -> None:
+    ids = await store.write(lambda tx: tx.new_public_ids(500))
+    assert list(ids) == sorted(ids)
+    assert len({one[:2] for one in ids}) == 1
+
+
 async def test_eight_writers_at_once_lose_nothing(store: AnyStore) -> None:
     await store.write(lambda tx: put(tx, "n", "0"))
 

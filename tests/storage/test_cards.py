@@ -105,6 +105,29 @@ async def test_a_herd_at_one_place_has_for_each_run_one_target_and_its_intent(wo
     assert len({work.attempt_id for work in planned.work}) == 4
 
 
+_STATES = """
+SELECT job_state.job_id, active, last_run_id, last_state, last_reason, last_kind, last_started_at, last_finished_at
+FROM job_state ORDER BY job_id
+"""
+
+
+async def test_a_herd_says_of_each_job_which_run_it_began(world: StoreWorld) -> None:
+    jobs = await herd(world)
+    runs = [work.run_id for work in (await world.plan()).work]
+    assert await world.sql(_STATES) == [
+        (job.id, 1, run_id, "running", None, "cron", DUE, None) for job, run_id in zip(jobs, runs, strict=True)
+    ]
+    assert await world.sql("SELECT nominal, fire_at, high_water FROM due") == [(DUE + MINUTE, DUE + MINUTE, DUE)] * 4
+
+
+async def test_a_job_that_is_twice_in_a_herd_has_both_runs_and_the_newer_is_its_last(world: StoreWorld) -> None:
+    job = await world.a_job("twice", cron("* * * * *"), cron("*/1 * * * *"), overlap=Overlap.ALLOW)
+    world.clock.advance(60)
+    older, newer = [work.run_id for work in (await world.plan()).work]
+    assert older < newer
+    assert [row[:4] for row in await world.sql(_STATES)] == [(job.id, 2, newer, "running")]
+
+
 async def test_a_herd_of_which_only_some_may_begin_has_targets_for_those(world: StoreWorld) -> None:
     await world.cap(runs=3)
     await herd(world)

@@ -79,7 +79,7 @@ def _settle_collector() -> None:
     collector walks them all again and again: the last of 10,000 starts came twice as late (0.46-0.75 s, not 0.24-0.41).
     """
     gc.freeze()  # with what little garbage there is: to look for it takes a tenth of the start
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(500_000, 20, 100)
 
 
 async def live(

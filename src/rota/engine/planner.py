@@ -21,7 +21,7 @@ from rota.storage.events import daemon_started, look_at_continuous
 from rota.storage.planning import Planned, plan_due
 from rota.storage.zonedata import use_release
 
-FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 5_000, 8
+FIRST_BATCH, LARGEST_BATCH, GROWTH = 256, 10_000, 8
 LONGEST_SLEEP_SECONDS = 5.0
 LOOK_AGAIN: Micros = 60 * SECOND  # what another process changed is seen within this
 AHEAD: Micros = 120 * SECOND  # cards of what is due within this are at hand when it comes

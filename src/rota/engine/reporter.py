@@ -25,7 +25,7 @@ from rota.storage.work import Assignment, Report, Settled
 _RETRY_SECONDS = 1.0
 HELD_SECONDS = 2.0
 LARGEST_COMMIT = 5_000  # verdicts, some 0.1 s: whatever is due meanwhile waits for it
-HELD_SLICE = 500  # verdicts in one commit while starts go first: a tenth of what a batch of theirs takes
+HELD_SLICE = 500  # verdicts in one commit while starts go first: a twentieth of what a batch of theirs takes
 LONGEST_SLEEP_SECONDS = 5.0  # the wall clock is read again at least so often: it may be set, the machine may sleep
 
 

@@ -5,7 +5,8 @@ All rules come from `domain.policy`; this module puts their answers into rows. O
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -153,8 +154,7 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         apart.append(_settle_apart(batch, card, _Due._make(row)))
         if len(drafts) >= MOST_DRAFTS:
             break  # the rest is still due
-    driver.executemany(_PLAN.advance, advances)
-    driver.executemany(_PLAN.advance_deferred, apart)
+    _advance(tx, advances, apart, are_alike=len(nexts) == 1)
     for job_id in batch.left:
         count_runs(tx, job_id, len(drafted.get(job_id, ())))
     _, outcome.work = launch.flush()  # last of what takes long: from its end on the caps are held
@@ -170,6 +170,19 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         )
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
+
+
+def _advance(
+    tx: Tx, advances: Sequence[tuple[Micros | None, Micros | None, Micros, int]], apart: Sequence[_Advance], *,
+    are_alike: bool,
+) -> None:  # fmt: skip
+    """Write the next instants. Where they are all the same one statement does it: a third less for each row."""
+    driver = tx.driver
+    if are_alike and advances:
+        driver.execute(_PLAN.advance_alike, (*advances[0][:3], json.dumps([trigger_id for *_, trigger_id in advances])))
+    else:
+        driver.executemany(_PLAN.advance, advances)
+    driver.executemany(_PLAN.advance_deferred, apart)
 
 
 def _held(tx: Tx, limit: int) -> list[_Due]:

@@ -11,7 +11,6 @@ order. PostgreSQL gathers the commits of several connections by itself.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +26,7 @@ from rota.storage.listening import Hints, Told
 from rota.storage.postgres_dialect import PostgresDriver
 from rota.storage.postgres_ids import Ids
 from rota.storage.postgres_link import Link, Server, postgres_error
+from rota.storage.public_ids import new_public_ids
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -67,8 +67,7 @@ class PostgresTx:
         return self._ids.take(table, count)
 
     def new_public_ids(self, count: int) -> Sequence[str]:
-        digits = os.urandom(8 * count).hex()
-        return [digits[i : i + 16] for i in range(0, len(digits), 16)]
+        return new_public_ids(count)
 
     def tell(self, hint: Hint, ended: Sequence[int] = ()) -> None:
         self.told.add(hint, ended)

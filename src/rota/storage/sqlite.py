@@ -6,7 +6,6 @@ whatever the timeout (measured: 60,350 failures against 0, reference/reliability
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from rota.domain.states import AttemptState, RunState, TargetState
 from rota.ports import Clock, Hint, Tx
 from rota.storage.checkpoints import Checkpointer
 from rota.storage.executor import Executor, ThreadExecutor
+from rota.storage.public_ids import new_public_ids
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -72,8 +72,7 @@ class SqliteTx:
         return int(row[0]) - count + 1
 
     def new_public_ids(self, count: int) -> Sequence[str]:
-        digits = os.urandom(8 * count).hex()
-        return [digits[i : i + 16] for i in range(0, len(digits), 16)]
+        return new_public_ids(count)
 
     def tell(self, hint: Hint, ended: Sequence[int] = ()) -> None:
         """There is nobody to tell: other processes of this machine look by themselves."""

@@ -13,6 +13,11 @@ LIMIT ?
 -- name: advance
 UPDATE due SET nominal = ?, fire_at = ?, high_water = ? WHERE trigger_id = ? /*pg key*/
 
+-- name: advance_alike
+UPDATE due SET nominal = ?, fire_at = ?, high_water = ?
+WHERE trigger_id IN /*pg instead: = ANY (ARRAY */
+      (SELECT CAST(value AS BIGINT) FROM json_each(?) /*pg instead: json_array_elements_text(CAST(? AS json))) */)
+
 -- name: advance_deferred
 UPDATE due SET nominal = ?, fire_at = ?, high_water = ?, deferred_by = ? WHERE trigger_id = ? /*pg key*/
 
@@ -33,6 +38,13 @@ UPDATE job_state
 SET active = active + 1, last_run_id = ?, last_state = ?, last_reason = NULL, last_kind = ?, last_started_at = ?,
     last_finished_at = NULL
 WHERE job_id = ? /*pg key*/
+
+-- name: jobs_started
+UPDATE job_state
+SET active = active + 1, last_run_id = run.id, last_state = 'running', last_reason = NULL, last_kind = run.kind,
+    last_started_at = run.started_at, last_finished_at = NULL
+FROM run
+WHERE run.id BETWEEN ? AND ? AND job_state.job_id = run.job_id
 
 -- name: ledger
 INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, first_nominal, last_nominal, count,
