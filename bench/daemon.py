@@ -181,7 +181,11 @@ class Running:
 
 @contextmanager
 def daemon(scratch: Scratch) -> Iterator[Running]:
-    """Run the daemon of a scratch instance; ends it, and whatever it would leave behind."""
+    """Run the daemon of a scratch instance; ends it, and whatever it would leave behind.
+
+    What was written before is on the disk first: the daemon's commits would wait for it.
+    """
+    os.sync()
     argv = [sys.executable, "-m", "rota", "--home", str(scratch.home), "daemon", "run"]
     errors = scratch.home / "stderr.txt"
     with errors.open("wb") as stderr:

@@ -72,7 +72,7 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("seconds", [20, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.slow)])
 async def test_eight_daemons_start_each_of_500_instants_a_second_once(
     homes: Sequence[Home], url: str, store: PostgresStore, seconds: int
 ) -> None:

@@ -15,6 +15,7 @@ from rota.engine import leases, worker
 from rota.storage.leases import Terms
 from tests.simulation import wrong_leases
 from tests.simulation.jobs import Job, steps
+from tests.simulation.mutants import ALL
 from tests.simulation.nature import Nature, Recipe
 from tests.simulation.people import request_of, settle_in
 from tests.simulation.process import Process
@@ -148,3 +149,46 @@ def test_that_a_mutant_stays_is_noticed(world: World) -> None:
     (life,) = world.witness.lives.values()
     assert not first.is_gone
     assert life.ended > world.time
+
+
+@pytest.fixture
+def repeating(tmp_path: Path) -> Iterator[World]:
+    """What it runs takes as long as it takes, and may be run again where nobody knows how it ended."""
+    recipe = Recipe(1e9, 100.0, failing=0.0)
+    world = World(1, tmp_path, Nature(random.Random(1), shares_store=True, recipes={"again": recipe}))
+    work = steps("again", 1, timeout_seconds=FOREVER, idempotent=True)
+    world.jobs = [Job(JobSpec(name="again", steps=work), None, recipe)]
+    world.terms = Terms("", 30 * SECOND, 40 * SECOND)
+    settle_in(world)
+    asyncio.set_event_loop(world.loop)
+    yield world
+    asyncio.set_event_loop(None)
+    world.end()
+
+
+async def sleeps_before_it_tells(world: World) -> None:
+    """The first home sleeps as it is about to commit a verdict, and wakes when the second has begun it again."""
+    first = await one_at_work(world)
+    (life,) = world.witness.lives.values()
+    while not life.told:
+        await asyncio.sleep(0.01)
+    first.drowsy = ("commit", (world.terms.lease + world.terms.grace) / SECOND + 30)
+    await asyncio.sleep(400)
+
+
+def ends(world: World) -> list[str]:
+    """The end of what was begun again, and of its run, in their order."""
+    return [words for _, words in world.trace if words in {"ended att-2 0", "finished 1"}]
+
+
+def test_who_sleeps_before_it_tells_changes_nothing_where_another_has_begun_it_again(repeating: World) -> None:
+    repeating.loop.run_until_complete(sleeps_before_it_tells(repeating))
+    assert repeating.violations == []
+    assert ends(repeating) == ["ended att-2 0", "finished 1"]
+
+
+def test_that_its_verdict_does_not_name_its_fence_is_noticed(repeating: World) -> None:
+    """`unfenced`, which few of the worlds that are drawn notice."""
+    with ALL["unfenced"].planted():
+        repeating.loop.run_until_complete(sleeps_before_it_tells(repeating))
+    assert ends(repeating) == ["finished 1", "ended att-2 0"]

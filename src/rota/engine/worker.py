@@ -76,7 +76,9 @@ class Worker:
         output: OutputPump,
         events: RunEvents,
         only_runs: set[int] | None = None,
+        lanes: int = 1,
     ) -> None:
+        """`lanes`: so many commits of what was reported go on at once, where the store can (`engine/reporter.py`)."""
         self._owner, self._store, self._clock, self._plans, self._hosts = owner, store, clock, plans, hosts
         self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
         self._held: dict[int, _Held] = {}
@@ -90,9 +92,11 @@ class Worker:
         self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
         # Whether this owner has given no sign of life for so long that its work may be another's (`engine/leases.py`).
         self.is_silent: Callable[[], bool] = lambda: False
+        self._lanes = lanes
         self.reporter = Reporter(
-            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
-        )
+            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled,
+            lanes=lanes,
+        )  # fmt: skip
 
     def slots(self) -> int:
         """How many more targets may be claimed for this worker now."""
@@ -102,7 +106,8 @@ class Worker:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            group.create_task(self.reporter.run())
+            for _ in range(self._lanes):
+                group.create_task(self.reporter.run())
 
     # What comes in
 
@@ -226,9 +231,8 @@ class Worker:
         assert self._group is not None, "the worker takes work only while it runs"
         try:
             self._group.create_task(coroutine)
-        except RuntimeError:  # the worker is ending: who follows this daemon carries on what it was given
+        except RuntimeError:  # the worker has ended: who follows this daemon carries on what is committed
             coroutine.close()
-            raise
 
     async def _carry(self, held: _Held, *, follow: bool) -> None:
         """Take a target from its cursor to its end."""
