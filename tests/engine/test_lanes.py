@@ -66,7 +66,7 @@ async def at_work(lanes: int = LANES) -> AsyncIterator[tuple[Reporter, Slow, Man
 
 async def report(reporter: Reporter, count: int) -> None:
     for number in range(count):
-        reporter.add(a_verdict(number))
+        reporter.add([a_verdict(number)])
     await settle()
 
 

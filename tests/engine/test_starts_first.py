@@ -81,7 +81,7 @@ async def test_no_commit_has_more_verdicts_than_lets_others_in_between(
     reporter.starts_first(held)
     clock.advance(HELD_SECONDS)
     for number in range(5):
-        reporter.add(a_verdict(number))
+        reporter.add([a_verdict(number)])
     async with asyncio.timeout(30):
         reporting = asyncio.create_task(reporter.run())
         await everything.wait()

@@ -10,6 +10,7 @@ other claims. What waits is then what any of those saw that overlapped, as none 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -66,7 +67,7 @@ class Reporter:
         self._store, self._clock, self._owner = store, clock, owner
         self._slots, self._only_runs = slots, only_runs
         self._on_work, self._on_settled = on_work, on_settled
-        self._pending: list[Report] = []  # for whose commits nobody waits
+        self._pending: deque[Report] = deque()  # for whose commits nobody waits
         self._awaited: list[tuple[Report, asyncio.Future[Settled]]] = []
         self._lanes, self._taking = lanes, asyncio.Lock()
         self._under_way, self._overlap = 0, False  # commits; whether one of them began beside another
@@ -79,10 +80,11 @@ class Reporter:
         """As far as the last commit saw: another process may free what it waits for."""
         return self._waiting.is_anything
 
-    def add(self, report: Report) -> None:
-        """Have it committed soon."""
-        self._pending.append(report)
-        self._want()
+    def add(self, reports: Sequence[Report]) -> None:
+        """Have them committed soon."""
+        self._pending.extend(reports)
+        if reports:
+            self._want()
 
     async def commit(self, report: Report) -> Settled:
         """Have it committed, and return what the commit it was part of did."""
@@ -185,7 +187,9 @@ class Reporter:
         most = HELD_SLICE if self._held else LARGEST_COMMIT
         if self._under_way < self._lanes - 1:
             most = min(most, max(WORTH_SHARING, -(-len(self._pending) // self._lanes)))
-        some, self._pending = self._pending[:most], self._pending[most:]
+        some = [
+            self._pending.popleft() for _ in range(min(most, len(self._pending)))
+        ]  # of a herd there may be a million
         if self._pending:
             self._want()
         return some

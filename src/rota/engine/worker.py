@@ -113,10 +113,13 @@ class Worker:
 
     def accept(self, work: Sequence[Assignment]) -> None:
         """Take on claimed targets, whose intents are committed."""
+        done = []
         for assignment in work:
-            plan = self._plans.peek(assignment.plan_id)
-            if plan is None or not self._at_once(assignment, plan):
+            if (report := self._at_once(assignment)) is not None:
+                done.append(report)
+            else:
                 self._begin(assignment)
+        self.reporter.add(done)
 
     def resume(self, work: Assignment, *, follow: bool, cancel: Reason | None) -> None:
         """Go on with a target that a dead owner held. `follow`: its attempt runs, or ended, under an adopted keeper.
@@ -207,20 +210,21 @@ class Worker:
 
     # One target
 
-    def _at_once(self, work: Assignment, plan: Plan) -> bool:
-        """Do a run of one instantaneous step here and now; False if it needs a coroutine."""
+    def _at_once(self, work: Assignment) -> Report | None:
+        """Do a run of one instantaneous step here and now; None if it needs a coroutine."""
         if work.plan_id not in self._instants:
+            if (plan := self._plans.peek(work.plan_id)) is None:
+                return None
             if len(self._instants) > PLANS_KEPT:
                 self._instants.clear()
             self._instants[work.plan_id] = _instant_result(plan)
         result = self._instants[work.plan_id]
         if result is None or work.cursor:
-            return False
+            return None
         now = self._clock.now()
         end = AttemptEnd(state=AttemptState.SUCCEEDED, changed=result.changed, started_at=now, finished_at=now)
         work.changed = result.changed
-        self.reporter.add(Report(work=work, attempt=end, end=SUCCEEDED))
-        return True
+        return Report(work=work, attempt=end, end=SUCCEEDED)
 
     def _begin(self, work: Assignment, *, follow: bool = False) -> _Held:
         held = self._held[work.target_id] = _Held(work)
