@@ -187,9 +187,7 @@ class Reporter:
         most = HELD_SLICE if self._held else LARGEST_COMMIT
         if self._under_way < self._lanes - 1:
             most = min(most, max(WORTH_SHARING, -(-len(self._pending) // self._lanes)))
-        some = [
-            self._pending.popleft() for _ in range(min(most, len(self._pending)))
-        ]  # of a herd there may be a million
+        some = [self._pending.popleft() for _ in range(min(most, len(self._pending)))]  # there may be a million
         if self._pending:
             self._want()
         return some
