@@ -39,7 +39,6 @@ from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
 from rota.engine.plans import Plans
-from rota.engine.reporter import LANES
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
 from rota.instance import Instance
@@ -166,7 +165,7 @@ async def _parts(
         stopping = asyncio.Event()  # live views end when the engine has
         worker = Worker(
             owner=owner_id, store=bundle.for_ends, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
-            renderer=renderer, output=pump, events=events, only_runs=made, lanes=LANES if bundle.is_shared else 1,
+            renderer=renderer, output=pump, events=events, only_runs=made,
         )  # fmt: skip
         watch = None
         if oversees:

@@ -26,7 +26,6 @@ from rota.engine.outbox import Outbox
 from rota.engine.output import OutputPump
 from rota.engine.planner import Planner
 from rota.engine.plans import Plans
-from rota.engine.reporter import LANES
 from rota.engine.rescuer import Rescuer
 from rota.engine.worker import Worker
 from rota.ports import Clock, RunRequest
@@ -68,7 +67,6 @@ class Process:
         self.worker = Worker(
             owner=owner, store=store, clock=clock, plans=plans, hosts=Hosts(store), connectors=self.connectors,
             renderer=Renderer(), output=pump, events=events, only_runs=made,
-            lanes=LANES if world.nature.shares_store else 1,
         )  # fmt: skip
         planner = None
         if oversees:

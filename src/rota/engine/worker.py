@@ -235,8 +235,9 @@ class Worker:
         assert self._group is not None, "the worker takes work only while it runs"
         try:
             self._group.create_task(coroutine)
-        except RuntimeError:  # the worker has ended: who follows this daemon carries on what is committed
+        except RuntimeError:  # the worker is ending: who follows this daemon carries on what it was given
             coroutine.close()
+            raise
 
     async def _carry(self, held: _Held, *, follow: bool) -> None:
         """Take a target from its cursor to its end."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITERS, READERS = 4, 3
+WRITERS, READERS = 3, 3
 TRIES = 6  # of one write: deadlocks are rare, and each costs the server's `deadlock_timeout` (1 s)
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
