@@ -84,7 +84,7 @@ class Tx(Protocol):
         """Reserve `count` consecutive row ids of `table` and return the first. Never handed out twice."""
 
     def new_public_ids(self, count: int) -> Sequence[str]:
-        """Give `count` fresh strings of 16 hex digits."""
+        """Give `count` fresh strings of 16 hex digits, in order."""
 
     def tell(self, hint: Hint, ended: Sequence[int] = ()) -> None:
         """Have other processes hear of this once it is committed, where the store can (PostgreSQL). A hint, which may

@@ -34,7 +34,7 @@ from tests.simulation.witness import Label, Life, Witness
 
 MOST_HOMES = 3
 SILENT_SECONDS = 25.0  # after which a connection that does not answer is given up (storage/postgres_link.py)
-MOST_TURNS = 400_000  # callbacks; more means that something spins. Worlds of 27 processes have 200,000
+MOST_TURNS = 200_000  # callbacks; more means that something spins
 
 
 class NoOutput:

@@ -76,9 +76,7 @@ class Worker:
         output: OutputPump,
         events: RunEvents,
         only_runs: set[int] | None = None,
-        lanes: int = 1,
     ) -> None:
-        """`lanes`: so many commits of what was reported go on at once, where the store can (`engine/reporter.py`)."""
         self._owner, self._store, self._clock, self._plans, self._hosts = owner, store, clock, plans, hosts
         self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
         self._held: dict[int, _Held] = {}
@@ -92,11 +90,9 @@ class Worker:
         self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
         # Whether this owner has given no sign of life for so long that its work may be another's (`engine/leases.py`).
         self.is_silent: Callable[[], bool] = lambda: False
-        self._lanes = lanes
         self.reporter = Reporter(
-            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled,
-            lanes=lanes,
-        )  # fmt: skip
+            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
+        )
 
     def slots(self) -> int:
         """How many more targets may be claimed for this worker now."""
@@ -106,8 +102,7 @@ class Worker:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for _ in range(self._lanes):
-                group.create_task(self.reporter.run())
+            group.create_task(self.reporter.run())
 
     # What comes in
 
