@@ -176,8 +176,8 @@ async def test_who_was_silent_for_a_lease_claims_nothing_until_it_is_heard(world
 async def fall_asleep_before_an_order(world: World, process: Process) -> tuple[int, list[bool]]:
     """A run whose intent was committed just before its process fell asleep; it is silent while the list says so."""
     silent = [True]
+    process.worker.is_silent = lambda: silent[0] and bool(process.worker.held_runs)
     run_id = await process.launcher.launch(await world.request(steps=[a_command()]))
-    process.worker.is_silent = lambda: silent[0]
     await pass_time(world, 5)
     assert (await world.attempts("state"), world.connector.started) == (["running"], [])
     return run_id, silent

@@ -126,7 +126,7 @@ _ALL = (
     Mutant("buried-first", "a dead owner is struck off before its work is taken over",
            (around(rescuer.Rescuer, "sweep", wrongs.bury_first),)),
     Mutant("rescued-forgotten", "what was taken over is not gone on with",
-           (instead(rescuer.Rescuer, "_go_on", wrongs.nothing),)),
+           (instead(worker.Worker, "carry_on", wrongs.nothing),)),
     Mutant("lease-unrenewed", "nobody renews the lease", (around(leases, "renew", wrong_leases.not_renewed),),
            frozenset({"shared"})),
     Mutant("lease-unchecked", "work is taken from others whose lease is not over",

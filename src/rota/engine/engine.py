@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from rota.domain.errors import Unavailable
@@ -140,9 +141,8 @@ class Engine:
                 self._planning.cancel()
             self._worker.close()
             if mode == "cancel":
-                await self._cancel_all()
                 async with asyncio.timeout(grace_seconds):
-                    await self._worker.until_idle()
+                    await self._cancel_all()
         except (TimeoutError, Unavailable):
             pass  # what still runs is ended by the keeper; the next owner finds how
         finally:
@@ -152,9 +152,12 @@ class Engine:
                 self._stopped.set()
 
     async def _cancel_all(self) -> None:
-        for run_id in self._worker.held_runs:
-            await self._store.write(lambda tx, run_id=run_id: cancel_run(tx, run_id, Reason.SHUTDOWN))  # type: ignore[misc]
-        self._worker.cancel_all(Reason.SHUTDOWN)
+        worker = self._worker
+        while not worker.is_idle:  # what was being claimed when it was closed comes in meanwhile
+            for run_id in worker.runs_going_on:
+                await self._store.write(partial(cancel_run, run_id=run_id, reason=Reason.SHUTDOWN))
+                worker.cancel(run_id, Reason.SHUTDOWN)
+            await worker.nearly_idle()
 
     async def _let_go(self, *, leave: bool) -> None:
         nothing_left = self._worker.is_idle  # a verdict that could not be written is the next owner's to find

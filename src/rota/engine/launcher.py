@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from rota.domain.errors import Skipped
 from rota.domain.policy import on_overlap, refusal
@@ -16,6 +17,12 @@ from rota.storage.finishing import CancelOrder, cancel_run, cancel_runs_of
 from rota.storage.launching import Draft, Launch
 from rota.storage.planning import record_refusal
 from rota.storage.work import Assignment
+
+
+class Launched(NamedTuple):
+    run_id: int
+    work: list[Assignment]
+    cancels: list[CancelOrder]
 
 
 class EngineLauncher:
@@ -41,9 +48,16 @@ class EngineLauncher:
     async def launch(self, request: RunRequest) -> int:
         await self._plans.load([request.plan_id])
         slots = self._worker.slots()
-        made = await self._store.write(lambda tx: _launch(tx, request, self._owner, slots))
+        made = await self._worker.given_by(
+            self._store, lambda tx: _launch(tx, request, self._owner, slots), self._launched
+        )
         if isinstance(made, Skipped):
             raise made
+        return made.run_id
+
+    def _launched(self, made: Launched | Skipped) -> None:
+        if isinstance(made, Skipped):
+            return
         reach("launch.committed")
         run_id, work, cancels = made
         if self._made is not None:
@@ -53,7 +67,6 @@ class EngineLauncher:
         self._worker.accept(work)
         if not work:
             self._worker.reporter.look()
-        return run_id
 
     async def cancel(self, run_id: int, *, reason: Reason) -> bool:
         done = await self._for_ends.write(lambda tx: cancel_run(tx, run_id, reason))
@@ -70,9 +83,7 @@ class EngineLauncher:
         self._worker.reporter.look()
 
 
-def _launch(
-    tx: Tx, request: RunRequest, owner: str, slots: int
-) -> tuple[int, list[Assignment], list[CancelOrder]] | Skipped:
+def _launch(tx: Tx, request: RunRequest, owner: str, slots: int) -> Launched | Skipped:
     """Insert the run as its job's overlap policy has it. A refusal is committed, hence returned rather than raised."""
     cancels: list[CancelOrder] = []
     waits = False
@@ -81,7 +92,7 @@ def _launch(
             "SELECT id FROM run WHERE job_id IS /*pg: NOT DISTINCT FROM */ ? AND key = ?", (request.job_id, request.key)
         ).fetchone()
         if known is not None:
-            return int(known[0]), [], []
+            return Launched(int(known[0]), [], [])
     if request.job_id is not None:
         active, last_run = tx.driver.execute(
             "SELECT active, last_run_id FROM job_state WHERE job_id = ? /*pg: FOR UPDATE */", (request.job_id,)
@@ -104,4 +115,4 @@ def _launch(
     (run_id,), work = launch.flush()
     if launch.left_waiting:
         tx.tell(Hint.WORK)
-    return run_id, work, cancels
+    return Launched(run_id, work, cancels)

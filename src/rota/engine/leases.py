@@ -127,10 +127,7 @@ class Leases:
                 lost = None if is_on_host else Reason.WORKER_LOST
                 judged[one.work.attempt_id] = Judged(one.work.run_id, plan, lost, follow=is_on_host)
         take = partial(take_from, silent=silent, owner=self._owner, terms=self._terms, may_give_up=may_give_up)
-        taken = await self._store.write(lambda tx: take_and_settle(tx, take, judged))
-        for rescued, follow in taken.going_on:
-            self._worker.resume(rescued.work, follow=follow, cancel=rescued.cancel)
-        self._worker.lost(taken.lost, taken.settled)
+        await self._worker.given_by(self._store, lambda tx: take_and_settle(tx, take, judged), self._worker.carry_on)
 
     async def _give_up(self) -> None:
         self._worker.close()

@@ -81,9 +81,10 @@ class Planner:
         return FIRST_BATCH
 
     async def _plan(self, batch: int) -> Planned:
-        planned = await self._store.write(
-            partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
-        )
+        plan = partial(plan_due, cards=self._cards, limit=batch, owner=self._owner, slots=self._worker.slots())
+        return await self._worker.given_by(self._store, plan, self._planned)
+
+    def _planned(self, planned: Planned) -> None:
         self._has_continuous = self._has_continuous or planned.continuous
         if planned.handled:
             reach("plan.flushed")
@@ -93,7 +94,6 @@ class Planner:
             self._worker.accept(planned.work)
         if planned.left_waiting:
             self._worker.reporter.look()
-        return planned
 
     async def _load(self, trigger_ids: list[int]) -> None:
         if len(self._cards) > CARDS_AHEAD + CARDS_KEPT:

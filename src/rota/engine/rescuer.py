@@ -83,9 +83,9 @@ class Rescuer:
             if one.attempt_open:
                 plan = await self._worker.plan_of(one.work)
                 judged[one.work.attempt_id] = self._judge(one, plan, dead)
-        taken = await self._store.write(partial(self._take, dead=dead, judged=judged))
-        reach("rescue.committed")
-        self._go_on(taken)
+        taken = await self._worker.given_by(
+            self._store, partial(self._take, dead=dead, judged=judged), self._worker.carry_on
+        )
         return len(taken.going_on) + len(taken.lost)
 
     def _judge(self, rescued: Rescued, plan: Plan, dead: str) -> Judged:
@@ -109,8 +109,3 @@ class Rescuer:
         taken = take_and_settle(tx, lambda tx: take_over(tx, dead, self._owner), judged)
         end_owner(tx, dead)
         return taken
-
-    def _go_on(self, taken: Taken) -> None:
-        for rescued, follow in taken.going_on:
-            self._worker.resume(rescued.work, follow=follow, cancel=rescued.cancel)
-        self._worker.lost(taken.lost, taken.settled)

@@ -37,7 +37,7 @@ class Judged(NamedTuple):
 class Taken(NamedTuple):
     """`going_on` are to be gone on with; `lost` are the verdicts written on the others, and what followed from them."""
 
-    going_on: list[tuple[Rescued, bool]]  # whether to follow its attempt
+    going_on: list[tuple[Rescued, bool]]  # and whether to follow its attempt: else that, if there is one, never began
     lost: list[Report]
     settled: Settled
 

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rota.actions.commands import leftovers
 from rota.actions.prepare import SKIPPED, Instant, Ordered, Perform, Prepared, Skip, prepare, prepare_now, ready_now
 from rota.domain.authorize import Principal, Verb, authorize
-from rota.domain.errors import RotaError
+from rota.domain.errors import RotaError, Unavailable
 from rota.domain.instant import SECOND, Micros, format_rfc3339
 from rota.domain.inventory import Host
 from rota.domain.job import DEFAULT_STEP_TIMEOUT_SECONDS
@@ -34,7 +34,9 @@ from rota.engine.plans import KEPT as PLANS_KEPT
 from rota.engine.plans import Plans
 from rota.engine.registered import registered_before, step_began_at
 from rota.engine.reporter import Reporter
+from rota.engine.takeover import Taken
 from rota.engine.verdict import SUCCEEDED, cancelled, follow_up, state_of
+from rota.failpoints import reach
 from rota.ports import Clock, Connector, Store, Tx
 from rota.storage.finishing import move_on
 from rota.storage.leases import still_holds
@@ -84,6 +86,7 @@ class Worker:
         self._instants: dict[int, StepResult | None] = {}  # by plan id
         self._sought: dict[str, bool] = {}  # by token: whether its host is looked for, until that is written
         self._group: asyncio.TaskGroup | None = None
+        self._giving: set[asyncio.Future[Any]] = set()  # writes under way that may give it work
         self._closing = False
         self._nothing_held = asyncio.Event()
         self.runs_ended: Callable[[], None] = lambda: None  # called after each commit that may have ended some
@@ -116,23 +119,30 @@ class Worker:
                 self._begin(assignment)
         self.reporter.add(done)
 
-    def resume(self, work: Assignment, *, follow: bool, cancel: Reason | None) -> None:
-        """Go on with a target that a dead owner held. `follow`: its attempt runs, or ended, under an adopted keeper.
+    async def given_by(self, store: Store, write: Callable[[Tx], T], take: Callable[[T], object]) -> T:
+        """Carry out a write that may give this owner work, and `take` what it gave, also when whoever waits for it goes
+        away: what is ours by the store, and nobody here knows of, would wait for ever.
 
-        Otherwise its open attempt, if `work.attempt_id` names one, was never started; without one, it stands between
-        two steps.
+        Raises Unavailable once nothing more is taken on.
         """
-        held = self._begin(work, follow=follow)
-        if cancel is not None:
-            self._cancel(held, cancel)
+        if self._closing:
+            raise Unavailable("this process is ending, and takes on nothing more")
+        giving = asyncio.ensure_future(_then(store.write(write), take))
+        self._giving.add(giving)
+        giving.add_done_callback(self._giving.discard)
+        return await asyncio.shield(giving)
 
-    def lost(self, reports: Sequence[Report], settled: Settled) -> None:
-        """Targets taken over whose open attempts have no result and never will have: these verdicts were committed as
-        they were taken over. What follows from them is gone on with."""
-        move_on(reports, settled)
-        if reports:
-            self._settled(reports, settled)
-        for report in reports:
+    def carry_on(self, taken: Taken) -> None:
+        """Go on with what another owner held, and with what follows from the verdicts on what of it is lost."""
+        reach("rescue.committed")
+        for rescued, follow in taken.going_on:
+            held = self._begin(rescued.work, follow=follow)
+            if rescued.cancel is not None:
+                self._cancel(held, rescued.cancel)
+        move_on(taken.lost, taken.settled)
+        if taken.lost:
+            self._settled(taken.lost, taken.settled)
+        for report in taken.lost:
             if report.then is not None:
                 self._begin(report.work)
 
@@ -167,11 +177,6 @@ class Worker:
         """Claim nothing more."""
         self._closing = True
 
-    def cancel_all(self, reason: Reason) -> None:
-        for held in list(self._held.values()):
-            if held.cancel is None:
-                self._cancel(held, reason)
-
     async def end_local(self, reason: Reason, *, seconds: float) -> None:
         """End what this machine carries out, within `seconds`. What goes on on hosts is left alone: whoever takes this
         owner's work over follows it there."""
@@ -183,16 +188,15 @@ class Worker:
                 while any(held.work.connector == "local" for held in self._held.values()):
                     await self._clock.sleep(0.1)
 
-    async def until_idle(self) -> None:
-        """Return when nothing is held and every report is committed."""
-        while not self.is_idle:
-            self._nothing_held.clear()
-            await self._clock.sleep(0.1, wake=self._nothing_held)
+    async def nearly_idle(self) -> None:
+        """Return when nothing is held, or in a moment."""
+        self._nothing_held.clear()
+        await self._clock.sleep(0.1, wake=self._nothing_held)
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is held and every report is committed."""
-        return not self._held and self.reporter.is_idle
+        """Nothing is held or about to be, and every report is committed."""
+        return not self._held and not self._giving and self.reporter.is_idle
 
     def fence_of(self, target_id: int) -> int | None:
         """The fence under which a target is held here; None if it is not."""
@@ -202,6 +206,11 @@ class Worker:
     @property
     def held_runs(self) -> set[int]:
         return {held.work.run_id for held in self._held.values()}
+
+    @property
+    def runs_going_on(self) -> set[int]:
+        """Of those held here, the runs that nobody has asked to end."""
+        return {held.work.run_id for held in self._held.values() if held.cancel is None}
 
     # One target
 
@@ -230,9 +239,8 @@ class Worker:
         assert self._group is not None, "the worker takes work only while it runs"
         try:
             self._group.create_task(coroutine)
-        except RuntimeError:  # the worker is ending: who follows this daemon carries on what it was given
+        except RuntimeError:  # the worker has ended: who follows this process carries on what it was given
             coroutine.close()
-            raise
 
     async def _carry(self, held: _Held, *, follow: bool) -> None:
         """Take a target from its cursor to its end."""
@@ -459,6 +467,12 @@ class Worker:
         self._events.ended_all(settled.finished_runs)
         if settled.finished_runs or not reports:  # without reports: somebody ended runs elsewhere, and had us look
             self.runs_ended()
+
+
+async def _then(write: Awaitable[T], take: Callable[[T], object]) -> T:
+    given = await write
+    take(given)
+    return given
 
 
 def _ignore(_total: int) -> None:
