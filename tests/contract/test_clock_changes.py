@@ -8,7 +8,7 @@ from rota.domain.clocks import Change, Kind
 from rota.domain.fanout import FanOut, Throttle
 from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
 from rota.domain.job import NamedTrigger
-from rota.domain.policy import Missed, Patience
+from rota.domain.policy import Missed, Patience, Policies
 from rota.domain.reasons import Reason
 from rota.storage import clock_changes
 from rota.storage.work import Park, Report
@@ -125,6 +125,34 @@ async def test_a_throttle_waits_for_one_turn_at_most(world: StoreWorld) -> None:
     await world.sql("UPDATE run_fanout SET next_start_at = ?", NOON + MINUTE)
     await goes_back(world, DAY)
     assert await world.one("SELECT next_start_at FROM run_fanout") == NOON - DAY + MINUTE
+
+
+async def a_backlog(world: StoreWorld) -> None:
+    """Two runs that are caught up, the second a minute after the first."""
+    await world.a_job("hourly", HOURLY, missed=Missed.RUN_ALL, policies=Policies(catch_up_rate=Throttle(1, "m")))
+    world.clock.advance(2 * 3600 + 1800)
+    await world.plan()
+
+
+async def test_a_run_that_is_caught_up_waits_for_one_turn_at_most(world: StoreWorld) -> None:
+    """It was made by the right clock, and the run before it started by one that was ahead."""
+    await a_backlog(world)
+    now = world.clock.now()
+    world.clock.set_wall(now + 2 * DAY)
+    assert await world.admit() == [1]
+    for by in (DAY, DAY):  # set right in two steps
+        await goes_back(world, by)
+    assert await world.sql("SELECT run_id, not_before FROM run_turn") == [(2, now + MINUTE)]
+
+
+async def test_what_a_calendar_put_off_waits_for_its_moment_though_the_clock_is_set_back(world: StoreWorld) -> None:
+    await a_backlog(world)
+    morning = world.clock.now() + 9 * HOUR
+    await world.sql("UPDATE run SET deferred_by = 'night'")
+    await world.sql("UPDATE run_turn SET not_before = ?", morning)
+    world.clock.advance(60)
+    await goes_back(world, 3 * SECOND)
+    assert await world.sql("SELECT not_before FROM run_turn") == [(morning,), (morning,)]
 
 
 async def test_what_happened_can_be_read_again(world: StoreWorld) -> None:

@@ -96,6 +96,7 @@ def set_back(tx: Tx, change: Change, said: str, *, is_live: bool, known: Recorde
     tx.driver.execute(_CLOCK.hosts, (tx.at, tx.at))
     tx.driver.execute(_CLOCK.retries, (tx.at,) * 3)
     tx.driver.execute(_CLOCK.turns, (tx.at,) * 3)
+    tx.driver.execute(_CLOCK.paces, (tx.at,) * 2)
     tx.driver.execute(_CLOCK.fanouts, (tx.at,) * 2)
     return True
 

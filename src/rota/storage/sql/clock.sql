@@ -57,6 +57,12 @@ SET not_before = not_before + ? - (SELECT created_at FROM run WHERE run.id = run
     expires_at = expires_at + ? - (SELECT created_at FROM run WHERE run.id = run_turn.run_id)
 WHERE run_id IN (SELECT id FROM run WHERE created_at > ? AND finished_at IS NULL)
 
+-- A start paces the others of its job, whenever they were made. A calendar's moment is no wait: it stays.
+-- name: paces
+UPDATE run_turn SET not_before = ? + spacing
+WHERE not_before > ? + spacing
+  AND EXISTS (SELECT 1 FROM run WHERE run.id = run_turn.run_id AND run.deferred_by IS NULL)
+
 -- name: fanouts
 UPDATE run_fanout SET next_start_at = ? + coalesce(spacing, 0) + batch_pause
 WHERE next_start_at > ? + coalesce(spacing, 0) + batch_pause
