@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import groupby
 
+from rota.domain.errors import Unavailable
 from rota.engine.events import RunEvents
 from rota.engine.hosts import Hosts
 from rota.ports import Clock, Connector, Store
@@ -52,8 +54,9 @@ class Evidence:
         limit = asyncio.Semaphore(_HOSTS_AT_ONCE)
 
         async def ask_one(of_host: list[Question]) -> None:
-            async with limit:
-                await self._ask_host(of_host)
+            with suppress(Unavailable):  # the store is away: they are asked again
+                async with limit:
+                    await self._ask_host(of_host)
 
         async with asyncio.TaskGroup() as tasks:
             for of_host in by_host:
