@@ -130,6 +130,17 @@ async def test_a_clock_set_back_does_not_hold_a_continuous_job_up(world: World, 
     assert len(set(await world.runs("nominal"))) == 2
 
 
+async def test_a_continuous_job_that_a_wrong_clock_looked_at_is_looked_at_again_within_a_minute(
+    world: World, daemon: Process
+) -> None:
+    await a_continuous_job(world, daemon)
+    world.clock.set_wall(NOON + 3 * 24 * HOUR)
+    await world.advance(70)  # it has a run, and is looked at in a minute of that clock
+    world.clock.set_wall(NOON + 2 * MINUTE)
+    await world.advance(5)
+    assert await world.one("SELECT fire_at FROM due") <= world.clock.now() + MINUTE
+
+
 async def test_a_clock_set_back_in_a_pause_does_not_make_it_longer(world: World, daemon: Process) -> None:
     await a_continuous_job(world, daemon)
     await end_run(world, exit_code=1)

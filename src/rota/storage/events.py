@@ -68,7 +68,7 @@ def look_at_continuous(tx: Tx) -> None:
     """Have the planner look at each continuous trigger whose job is idle.
 
     Also at those in a pause: the clock may have been set back since, and a pause is reckoned anew from what is
-    recorded.
+    recorded. And at those that are looked at later than they ever are: the clock was ahead.
     """
     tx.driver.execute(
         """
@@ -76,10 +76,10 @@ def look_at_continuous(tx: Tx) -> None:
         WHERE trigger_id IN (
             SELECT trigger_id FROM due WHERE fire_at > ? AND trigger_id IN (
                 SELECT trigger.id FROM trigger JOIN job_state ON job_state.job_id = trigger.job_id
-                WHERE trigger.kind = 'continuous' AND job_state.active = 0)
+                WHERE trigger.kind = 'continuous' AND (job_state.active = 0 OR fire_at > ?))
             /*pg: FOR UPDATE SKIP LOCKED */)
         """,
-        (tx.at, tx.at),
+        (tx.at, tx.at, tx.at + LOOK_AGAIN),
     )
 
 
