@@ -165,7 +165,7 @@ async def _parts(
         stopping = asyncio.Event()  # live views end when the engine has
         worker = Worker(
             owner=owner_id, store=bundle.for_ends, clock=clock, plans=plans, hosts=hosts, connectors=connectors,
-            renderer=renderer, output=pump, events=events, only_runs=made,
+            renderer=renderer, output=pump, events=events, only_runs=made, claims_apart=bundle.is_shared,
         )  # fmt: skip
         watch = None
         if oversees:

@@ -11,6 +11,7 @@ import pytest
 from rota.domain.states import AttemptState, RunState
 from rota.domain.step import Step
 from rota.engine import reporter as module
+from rota.engine.claimer import Claimer
 from rota.engine.reporter import HELD_SECONDS, Reporter
 from rota.engine.verdict import SUCCEEDED
 from rota.storage.work import Assignment, AttemptEnd, Report, Settled
@@ -75,9 +76,11 @@ async def test_no_commit_has_more_verdicts_than_lets_others_in_between(
         if sum(sizes) == sum(commits):
             everything.set()
 
-    reporter = Reporter(
-        store, clock, "own", slots=lambda: 0, only_runs=None, on_work=lambda _: None, on_settled=on_settled
-    )
+    claimer = Claimer(
+        store, clock, "own", slots=lambda: 0, only_runs=None, is_apart=False, on_work=lambda _: None,
+        on_settled=on_settled,
+    )  # fmt: skip
+    reporter = Reporter(store, clock, claimer, slots=lambda: 0, on_settled=on_settled)
     reporter.starts_first(held)
     clock.advance(HELD_SECONDS)
     for number in range(5):

@@ -19,7 +19,7 @@ PATIENT = Policies(queue_timeout_seconds=600.0).patience
 async def running(world: World, daemon: Process) -> int:
     """A run that is at work, and would have expired in ten minutes had it not left the queue."""
     run_id, _ = await world.make(owner=None, steps=[a_command()], patience=PATIENT)
-    daemon.worker.reporter.look()
+    daemon.worker.claimer.look()
     await world.quiet()
     assert world.connector.started == ["att-1"]
     assert await world.one("SELECT count(*) FROM run_turn") == 1

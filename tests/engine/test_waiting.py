@@ -237,14 +237,14 @@ async def test_an_idle_engine_is_woken_by_nothing(world: World, daemon: Process)
     for _ in range(5):
         await world.advance(1)
     turns = 0
-    turn = daemon.worker.reporter._turn
+    look_in = daemon.worker.claimer.look_in
 
     def counted(*args: object, **kwargs: object) -> object:
         nonlocal turns
         turns += 1
-        return turn(*args, **kwargs)  # type: ignore[arg-type]  # as it was called
+        return look_in(*args, **kwargs)  # type: ignore[arg-type]  # as it was called
 
-    daemon.worker.reporter._turn = counted  # type: ignore[method-assign,assignment]
+    daemon.worker.claimer.look_in = counted  # type: ignore[method-assign,assignment]
     for _ in range(60):
         await world.advance(10)
     assert turns == 0

@@ -66,7 +66,7 @@ class Process:
         made: set[int] | None = None if oversees else set()
         self.worker = Worker(
             owner=owner, store=store, clock=clock, plans=plans, hosts=Hosts(store), connectors=self.connectors,
-            renderer=Renderer(), output=pump, events=events, only_runs=made,
+            renderer=Renderer(), output=pump, events=events, only_runs=made, claims_apart=world.nature.shares_store,
         )  # fmt: skip
         planner = None
         if oversees:

@@ -13,7 +13,9 @@ import pytest
 
 from rota.domain.calendars import Scope
 from rota.domain.errors import Unavailable
+from rota.domain.instant import DAY
 from rota.domain.job import NamedTrigger
+from rota.domain.policy import Missed
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate, RunState
 from rota.keeper import client
@@ -118,7 +120,7 @@ async def test_a_store_that_is_away_for_a_moment_does_not_fell_the_engine(world:
     daemon = await world.start()
     run_id, _ = await world.make(owner=None, steps=[a_command()])
     away.reads = 2  # its plan was never read
-    daemon.worker.reporter.look()
+    daemon.worker.claimer.look()
     for _ in range(5):
         await world.advance(1)
     assert away.reads == 0
@@ -181,6 +183,21 @@ async def test_a_span_does_not_grow_over_an_instant_that_has_run(world: World) -
     await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron("* * * * *")),))
     await pause(29, starts=False)  # 12:03:00
     assert await world.sql(spans) == [("paused", 2, 30), ("paused", 1, 0)]
+
+
+async def test_a_backlog_that_a_wrong_clock_went_on_with_does_not_wait_until_that_clock_is_right(world: World) -> None:
+    """The first start paced the others: one second after a time that is two days off."""
+    job = await world.a_job("job", cron("0 * * * *"), missed=Missed.RUN_ALL)
+    world.clock.advance(3 * 3600 + 1800)
+    await world.plan(owner=None)
+    await world.change(job, enabled=False)
+    world.clock.set_wall(world.clock.now() + 2 * DAY)
+    await world.start()
+    assert await world.runs() == ["succeeded", "waiting", "waiting"]
+    world.clock.set_wall(world.clock.now() - 2 * DAY)
+    for _ in range(6):
+        await world.advance(1)
+    assert await world.runs() == ["succeeded"] * 3
 
 
 def _pause_all(tx: Tx) -> None:

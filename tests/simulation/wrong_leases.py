@@ -41,7 +41,7 @@ def without_grace(right: Callable[..., Any]) -> object:
 async def look_without_doubt(self: Any) -> None:
     for owner in await self._store.read(lambda tx: silent_owners(tx, self._terms)):
         await self._take_from(owner, may_give_up=True)
-    self._worker.reporter.look()
+    self._worker.claimer.look()
 
 
 async def commit_again(self: Any, process: Any, group: Sequence[Callable[[Tx], Any]], _: list[Any] | None) -> list[Any]:

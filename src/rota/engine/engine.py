@@ -105,7 +105,7 @@ class Engine:
             tasks.append(group.create_task(self._housekeep(), name="housekeeping"))
             if self._hints is not None:
                 tasks.append(group.create_task(self._hints.listen(self._hear), name="hints"))
-            self._worker.reporter.look()
+            self._worker.claimer.look()
             self.ready.set()
             await self._stopped.wait()
             for task in tasks:
@@ -125,11 +125,11 @@ class Engine:
     ) -> None:
         await watch.believed()
         await patiently(self._clock, lambda: self._oversee(overseeing, group, tasks))
-        self._worker.reporter.look()
+        self._worker.claimer.look()
 
     def _clock_changed(self) -> None:
         """Whoever waits for a moment looks at the time again."""
-        self._worker.reporter.look()
+        self._worker.claimer.look()
         if self._oversees is not None and self._oversees.planner is not None:
             self._oversees.planner.nudge()
 
@@ -174,7 +174,7 @@ class Engine:
         if Hint.CANCELS in hint and self._worker.held_runs:
             self._heard_of_cancels.set()
         if Hint.WORK in hint:
-            self._worker.reporter.look()
+            self._worker.claimer.look()
         if (overseeing := self._oversees) is not None:
             if Hint.JOBS in hint and overseeing.planner is not None:
                 overseeing.planner.nudge()
@@ -186,14 +186,14 @@ class Engine:
         """What need not be done at once: cancels asked for elsewhere, dead owners, old history, chores."""
         worker = self._worker
         while True:
-            is_busy = worker.held_runs or worker.reporter.something_waits
+            is_busy = worker.held_runs or worker.claimer.something_waits
             await self._clock.sleep(BUSY_SECONDS if is_busy else IDLE_SECONDS, wake=self._heard_of_cancels)
             try:
                 if worker.held_runs:
                     for run_id, reason in await self._store.read(lambda tx: cancels_for(tx, self._owner)):
                         worker.cancel(run_id, reason)
-                if worker.reporter.something_waits:
-                    worker.reporter.look()
+                if worker.claimer.something_waits:
+                    worker.claimer.look()
                 if (overseeing := self._oversees) is not None and overseeing.is_held:
                     continue
                 if overseeing is not None:

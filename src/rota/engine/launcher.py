@@ -66,21 +66,21 @@ class EngineLauncher:
             self._worker.cancel(order.run_id, order.reason)
         self._worker.accept(work)
         if not work:
-            self._worker.reporter.look()
+            self._worker.claimer.look()
 
     async def cancel(self, run_id: int, *, reason: Reason) -> bool:
         done = await self._for_ends.write(lambda tx: cancel_run(tx, run_id, reason))
         if isinstance(done, CancelOrder):
             self._worker.cancel(run_id, reason)
         self._events.touched(run_id)
-        self._worker.reporter.look()  # its slot, or its job's turn, may be free now
+        self._worker.claimer.look()  # its slot, or its job's turn, may be free now
         return done is not False
 
     def jobs_changed(self) -> None:
         self._nudge()
 
     def limits_changed(self) -> None:
-        self._worker.reporter.look()
+        self._worker.claimer.look()
 
 
 def _launch(tx: Tx, request: RunRequest, owner: str, slots: int) -> Launched | Skipped:

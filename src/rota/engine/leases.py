@@ -115,7 +115,7 @@ class Leases:
         if now - since >= self._lease and not self.is_silent():
             for owner in silent:
                 await self._take_from(owner, may_give_up=now - since >= self._given_up_after)
-        self._worker.reporter.look()  # what waits may be what a silent one would have started
+        self._worker.claimer.look()  # what waits may be what a silent one would have started
 
     async def _take_from(self, silent: str, *, may_give_up: bool) -> None:
         """What is done on hosts is followed there; what the silent one's machine did nobody here can tell."""

@@ -93,7 +93,7 @@ class Planner:
         if planned.work:
             self._worker.accept(planned.work)
         if planned.left_waiting:
-            self._worker.reporter.look()
+            self._worker.claimer.look()
 
     async def _load(self, trigger_ids: list[int]) -> None:
         if len(self._cards) > CARDS_AHEAD + CARDS_KEPT:

@@ -69,7 +69,7 @@ class Rescuer:
         # Of those whose keeper lives and does not answer nothing is said: they are asked again at the next sweep.
         count = sum([await self._settle(owner) for owner in dead if owner not in self._silent])
         self.is_done = not self._silent
-        self._worker.reporter.look()
+        self._worker.claimer.look()
         return count
 
     def _owners(self, tx: Tx) -> list[str]:

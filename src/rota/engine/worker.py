@@ -26,6 +26,7 @@ from rota.domain.plan import Plan
 from rota.domain.reasons import EXPLANATIONS, Reason
 from rota.domain.states import AttemptState
 from rota.domain.step import Command, Exit, Json, Order, Step, StepContext, StepResult
+from rota.engine.claimer import Claimer
 from rota.engine.events import RunEvents
 from rota.engine.hosts import Hosts
 from rota.engine.output import OutputPump
@@ -78,7 +79,9 @@ class Worker:
         output: OutputPump,
         events: RunEvents,
         only_runs: set[int] | None = None,
+        claims_apart: bool = False,
     ) -> None:
+        """`claims_apart`: on a store where writes go on beside each other (`engine/claimer.py`)."""
         self._owner, self._store, self._clock, self._plans, self._hosts = owner, store, clock, plans, hosts
         self._connectors, self._renderer, self._output, self._events = connectors, renderer, output, events
         self._held: dict[int, _Held] = {}
@@ -93,9 +96,11 @@ class Worker:
         self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
         # Whether this owner has given no sign of life for so long that its work may be another's (`engine/leases.py`).
         self.is_silent: Callable[[], bool] = lambda: False
-        self.reporter = Reporter(
-            store, clock, owner, slots=self.slots, only_runs=only_runs, on_work=self.accept, on_settled=self._settled
-        )
+        self.claimer = Claimer(
+            store, clock, owner, slots=self.slots, only_runs=only_runs, is_apart=claims_apart, on_work=self.accept,
+            on_settled=self._settled,
+        )  # fmt: skip
+        self.reporter = Reporter(store, clock, self.claimer, slots=self.slots, on_settled=self._settled)
 
     def slots(self) -> int:
         """How many more targets may be claimed for this worker now."""
@@ -106,6 +111,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self.reporter.run())
+            group.create_task(self.claimer.run())
 
     # What comes in
 
@@ -127,10 +133,15 @@ class Worker:
         """
         if self._closing:
             raise Unavailable("this process is ending, and takes on nothing more")
-        giving = asyncio.ensure_future(_then(store.write(write), take))
+        giving = asyncio.ensure_future(_give(store, write, take))
         self._giving.add(giving)
-        giving.add_done_callback(self._giving.discard)
+        giving.add_done_callback(self._given)
         return await asyncio.shield(giving)
+
+    def _given(self, giving: asyncio.Future[Any]) -> None:
+        self._giving.discard(giving)
+        if not giving.cancelled():
+            giving.exception()  # it is heard of where somebody waits for it
 
     def carry_on(self, taken: Taken) -> None:
         """Go on with what another owner held, and with what follows from the verdicts on what of it is lost."""
@@ -196,7 +207,7 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """Nothing is held or about to be, and every report is committed."""
-        return not self._held and not self._giving and self.reporter.is_idle
+        return not self._held and not self._giving and self.reporter.is_idle and self.claimer.is_idle
 
     def fence_of(self, target_id: int) -> int | None:
         """The fence under which a target is held here; None if it is not."""
@@ -469,8 +480,8 @@ class Worker:
             self.runs_ended()
 
 
-async def _then(write: Awaitable[T], take: Callable[[T], object]) -> T:
-    given = await write
+async def _give(store: Store, write: Callable[[Tx], T], take: Callable[[T], object]) -> T:
+    given = await store.write(write)
     take(given)
     return given
 
