@@ -464,7 +464,7 @@ async def a_silent_owner(node: Node) -> None:
 async def test_who_wakes_while_its_work_is_taken_changes_nothing(one: Node, other: Node, url: str) -> None:
     _, [work] = await one.make()
     taken, settled = await meet(one.proxy.hold_at(COMMIT), one.take_over("own_a", "own_b"), other.end(work), url)
-    assert settled.fenced == {work.target_id}
+    assert settled.fenced == {work.claim}
     assert await one.sql("SELECT state, owner, fence FROM run_target") == [("running", "own_b", 2)]
     assert await one.sql("SELECT state FROM attempt") == [("running",)]
     await one.end(taken[0].work)

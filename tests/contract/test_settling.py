@@ -33,9 +33,9 @@ async def test_a_report_under_an_old_fence_changes_nothing(world: StoreWorld) ->
     before = [await world.sql(f"SELECT * FROM {table}") for table in ("attempt", "run_target", "run", "outbox")]
     settled = await world.end(stale)
     after = [await world.sql(f"SELECT * FROM {table}") for table in ("attempt", "run_target", "run", "outbox")]
-    assert (settled.fenced, settled.finished_runs, after) == ({stale.target_id}, [], before)
+    assert (settled.fenced, settled.finished_runs, after) == ({stale.claim}, [], before)
     onward = await world.settle(Report(work=stale, attempt=None, then=(0, 2)))
-    assert (onward.fenced, onward.next_attempts) == ({stale.target_id}, {})
+    assert (onward.fenced, onward.next_attempts) == ({stale.claim}, {})
     assert await world.one("SELECT count(*) FROM attempt") == 1
 
 
@@ -44,8 +44,18 @@ async def test_the_fenced_of_a_batch_do_not_hold_up_the_others(world: StoreWorld
     await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
     good_run, [good] = await world.make()
     settled = await world.end(stale, good)
-    assert (settled.fenced, settled.finished_runs) == ({stale.target_id}, [good_run])
+    assert (settled.fenced, settled.finished_runs) == ({stale.claim}, [good_run])
     assert await world.runs() == ["running", "succeeded"]
+
+
+async def test_the_old_claim_of_whoever_took_a_target_back_does_not_hold_up_the_new_one(world: StoreWorld) -> None:
+    _, [old] = await world.make(steps=(a_command("a"), a_command("b")))
+    await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
+    [new] = [back.work for back in await world.store.write(lambda tx: take_over(tx, "own_b", "own_a"))]
+    end = AttemptEnd(state=AttemptState.SUCCEEDED, finished_at=NOON)
+    settled = await world.settle(*(Report(work=work, attempt=end, then=(1, 1)) for work in (old, new)))
+    assert (settled.fenced, settled.next_attempts) == ({old.claim}, {new.claim: 2})
+    assert (old.cursor, new.cursor, new.attempt_id) == (0, 1, 2)
 
 
 async def told_again(world: StoreWorld, *reports: Report) -> Settled:
@@ -69,7 +79,7 @@ async def test_the_next_intent_told_again_is_the_same_attempt(world: StoreWorld)
     report = Report(work=work, attempt=end, then=(1, 1))
     first = await world.store.write(lambda tx: settle(tx, [report]))
     again = await told_again(world, report)
-    assert again.next_attempts == first.next_attempts == {work.target_id: 2}
+    assert again.next_attempts == first.next_attempts == {work.claim: 2}
     assert await world.sql("SELECT id, state FROM attempt") == [(1, "succeeded"), (2, "running")]
 
 
@@ -82,7 +92,7 @@ async def test_what_the_first_commit_never_did_is_done_by_the_second(world: Stor
 async def test_a_verdict_told_again_under_an_old_fence_is_refused(world: StoreWorld) -> None:
     _, [stale] = await world.make()
     await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
-    assert (await told_again(world, world.report(stale))).fenced == {stale.target_id}
+    assert (await told_again(world, world.report(stale))).fenced == {stale.claim}
     assert await world.runs() == ["running"]
 
 
@@ -92,7 +102,7 @@ async def test_a_verdict_reported_twice_counts_once(world: StoreWorld) -> None:
     await world.make(job)
     await world.end(work)
     again = await world.end(work)
-    assert (again.fenced, again.finished_runs) == ({work.target_id}, [])
+    assert (again.fenced, again.finished_runs) == ({work.claim}, [])
     assert (await world.active(job), await world.used()) == (1, 1)
     assert await world.one("SELECT count(*) FROM outbox") == 1
 
@@ -117,7 +127,7 @@ async def test_a_report_that_goes_on_moves_the_cursor_and_writes_the_next_intent
     attempt = AttemptEnd(state=AttemptState.SUCCEEDED, changed=True, registered='{"x": 1}', finished_at=NOON)
     settled = await world.settle(Report(work=work, attempt=attempt, then=(1, 1)))
     assert (work.cursor, work.number, work.attempt_id) == (1, 1, first + 1)
-    assert settled.next_attempts == {work.target_id: first + 1}
+    assert settled.next_attempts == {work.claim: first + 1}
     assert await world.sql("SELECT step, number, state, changed FROM attempt") == [
         (0, 1, "succeeded", 1), (1, 1, "running", None),
     ]  # fmt: skip

@@ -12,21 +12,27 @@ from typing import TypeVar
 import pytest
 
 from rota.domain.calendars import Scope
+from rota.domain.clocks import Kind
 from rota.domain.errors import Unavailable
-from rota.domain.instant import DAY
+from rota.domain.instant import DAY, HOUR
 from rota.domain.job import NamedTrigger
 from rota.domain.policy import Missed
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate, RunState
+from rota.engine.takeover import Taken
 from rota.keeper import client
 from rota.ports import Tx
 from rota.storage.executor import InlineExecutor
 from rota.storage.pauses import insert_pause
+from rota.storage.rescue import take_over
+from rota.storage.work import Settled
 from tests.contract.store_world import a_command, cron, every
+from tests.support.clock import NOON
 from tests.support.keepers import a_connector
 from tests.support.world import World, a_world
 
 T = TypeVar("T")
+MANY = 1_000
 
 
 @pytest.fixture
@@ -138,6 +144,42 @@ async def test_a_verdict_that_could_not_be_written_at_the_stop_is_left_to_the_ne
     world.connector.fates["att-1"] = Fate.ENDED
     second = await world.start("own_b")
     assert (await world.over(second, run_id))[:2] == (RunState.CANCELLED, Reason.SHUTDOWN)
+
+
+async def test_who_took_its_work_back_goes_on_though_its_earlier_claim_is_told_of_the_end_too(world: World) -> None:
+    daemon = await world.start()
+    run_id = await world.trigger(daemon, steps=[a_command("a"), a_command("b")])
+    (earlier,) = world.connector.live
+    await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
+    (back,) = await world.store.write(lambda tx: take_over(tx, "own_b", "own_a"))
+    world.connector.fates["att-1"] = Fate.LIVE
+    daemon.worker.carry_on(Taken([(back, True)], [], Settled({}, set(), [])))
+    later = await world.followed("att-1")
+    earlier.ends()
+    later.ends()  # at once: both verdicts are in one commit
+    await world.quiet()
+    assert world.connector.started == ["att-1", "att-2"]
+    world.connector.flights["att-2"].ends()
+    assert (await world.over(daemon, run_id))[0] is RunState.SUCCEEDED
+
+
+async def test_a_clock_that_was_ahead_while_the_store_was_away_is_noticed_though_it_is_right_again(
+    world: World,
+) -> None:
+    away = may_be_away(world)
+    daemon = await world.start()
+    await world.a_job("hourly", every(3600))
+    away.writes = MANY
+    world.clock.set_wall(world.clock.now() + 400 * DAY)
+    await world.advance(2)  # that is seen, and cannot be written down
+    away.writes = 0
+    daemon.launcher.jobs_changed()
+    await world.advance(1)  # and all that was due in these days is settled
+    world.clock.set_wall(world.clock.now() - 400 * DAY)
+    await world.advance(2)
+    assert [kind for kind, _ in world.told] == [Kind.SET_FORWARD, Kind.SET_BACK]
+    await world.advance(3600)
+    assert [nominal for nominal in await world.runs("nominal") if nominal < NOON + DAY] == [NOON + HOUR]
 
 
 async def test_a_keeper_that_is_silent_speaks_for_all_it_has_belonged_to(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.simulation.keeping import keep, kept
 from tests.simulation.nature import FAULTS, Nature
 from tests.simulation.run import simulate
+from tests.simulation.world import World
 
 CHUNK = 5
 
@@ -54,9 +57,17 @@ def test_the_same_seed_is_the_same_world_whatever_the_order_of_hashes() -> None:
     assert len(digests) == 1
 
 
-def test_all_faults_are_drawn_and_none_is_in_every_world() -> None:
-    import random
+@pytest.mark.parametrize(("seconds", "said"), [(600, ["I14 somebody spins"]), (1200, [])])
+def test_what_spins_is_told_by_the_time_it_had(tmp_path: Path, seconds: float, said: list[str]) -> None:
+    """A queue that is worked off for long is no spinning."""
+    world = World(1, tmp_path, Nature(random.Random(1)))
+    world.loop._now, world.loop.turns = seconds, 220_000
+    world.look_for_spinning()
+    assert world.violations == said
+    world.end()
 
+
+def test_all_faults_are_drawn_and_none_is_in_every_world() -> None:
     worlds = [Nature.drawn(random.Random(seed)).faults for seed in range(200)]
     assert set(FAULTS) == frozenset.union(*worlds)
     assert not frozenset.intersection(*worlds)

@@ -85,7 +85,7 @@ async def test_one_whose_work_was_taken_over_parks_nothing(world: StoreWorld) ->
     _, [stale] = await world.make()
     await world.store.write(lambda tx: take_over(tx, "own_a", "own_b"))
     settled = await park(world, stale, 60)
-    assert settled.fenced == {stale.target_id}
+    assert settled.fenced == {stale.claim}
     assert await targets(world, "state, owner") == [("running", "own_b")]
     assert await world.sql("SELECT state FROM attempt") == [("running",)]
 

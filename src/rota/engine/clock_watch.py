@@ -49,6 +49,7 @@ class ClockWatch:
         self._doubt: Doubt | None = None
         self._believed = asyncio.Event()
         self._last: Reading | None = None
+        self._unheeded: list[Change] = []  # seen, and the store has not been told yet
         self._skewed = False
         self._unsettled_until = 0.0  # on the monotonic clock
         self._started = 0.0
@@ -89,23 +90,24 @@ class ClockWatch:
             try:
                 await self._look()
             except Unavailable:
-                continue  # what happened is seen again at the next look
+                continue  # what happened is heeded at the next look
 
     async def _look(self) -> None:
         if (reading := await self._reading()) is None:
             return
         assert self._last is not None, "begin comes first"
-        found = changes(self._last, reading)
+        found, self._last = changes(self._last, reading), reading
         if self._doubt is not None:
-            self._last = reading
             await self._judge_again(reading.wall)
             return
-        for change in found:
-            await self._heed(change)
-        self._last = reading
+        self._unheeded += found  # kept, not seen again: the clock may be back where it was by the next look
+        is_changed = bool(self._unheeded)
+        while self._unheeded:
+            await self._heed(self._unheeded[0])
+            del self._unheeded[0]
         if self._ahead is not None:
             await self._compare(reading.wall, self._ahead())
-        if found:
+        if is_changed:
             self.changed()
 
     async def _reading(self) -> Reading | None:

@@ -288,7 +288,7 @@ class Worker:
             self._release(held)  # its slot is free for what this very commit claims
         settled = await self.reporter.commit(report)
         connector.forget(token)
-        return report.then is not None and work.target_id not in settled.fenced
+        return report.then is not None and work.claim not in settled.fenced
 
     async def _intend(self, held: _Held, cursor: int, number: int) -> bool:
         """Commit the intent of the next attempt. False if the target is no longer ours."""
@@ -298,7 +298,7 @@ class Worker:
             await self.reporter.commit(Report(work=work, attempt=None, end=cancelled(held.cancel)))
             return False
         settled = await self.reporter.commit(Report(work=work, attempt=None, then=(cursor, number)))
-        return work.target_id not in settled.fenced
+        return work.claim not in settled.fenced
 
     # One attempt
 

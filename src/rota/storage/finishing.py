@@ -193,7 +193,7 @@ def _end_queued(tx: Tx, run_id: int, job_id: int | None, end: TargetEnd, settled
 def move_on(reports: Sequence[Report], settled: Settled) -> None:
     """After the commit, bring the assignments that go on in line with their rows."""
     for report in reports:
-        attempt_id = settled.next_attempts.get(report.work.target_id)
+        attempt_id = settled.next_attempts.get(report.work.claim)
         if report.then is not None and attempt_id is not None:
             report.work.cursor, report.work.number = report.then
             report.work.attempt_id = attempt_id
@@ -210,7 +210,7 @@ def _go_on(tx: Tx, reports: list[Report], settled: Settled) -> None:
     intents = [(report.work.target_id, *report.then) for report in ours if report.then is not None]
     if intents:
         first = insert_attempts(tx, intents)
-        settled.next_attempts = {target_id: first + i for i, (target_id, *_) in enumerate(intents)}
+        settled.next_attempts = {report.work.claim: first + i for i, report in enumerate(ours)}
 
 
 def _end_targets(tx: Tx, ending: list[Report], settled: Settled) -> list[Report]:
@@ -221,7 +221,7 @@ def _end_targets(tx: Tx, ending: list[Report], settled: Settled) -> list[Report]
 def _still_ours(
     tx: Tx, statement: str, rows: Sequence[tuple[object, ...]], reports: list[Report], settled: Settled
 ) -> list[Report]:
-    """Execute a fenced statement for the target of each report. Returns those that found theirs; the others' targets
+    """Execute a fenced statement for the target of each report. Returns those that found theirs; the others' claims
     are named in `settled`."""
     driver = tx.driver
     if len(rows) > 1:
@@ -232,7 +232,7 @@ def _still_ours(
         driver.execute("ROLLBACK TO fenced")  # again, one by one, to see which
         driver.execute("RELEASE fenced")
     matched = [driver.execute(statement, row).rowcount == 1 for row in rows]
-    settled.fenced.update(r.work.target_id for r, ours in zip(reports, matched, strict=True) if not ours)
+    settled.fenced.update(r.work.claim for r, ours in zip(reports, matched, strict=True) if not ours)
     return [report for report, ours in zip(reports, matched, strict=True) if ours]
 
 

@@ -37,7 +37,7 @@ def park(tx: Tx, reports: Sequence[Report], settled: Settled) -> list[Report]:
         row = (parked.waiting_for, parked.until, parked.reason, parked.message, work.changed, not parked.has_begun,
                work.target_id, work.fence)  # fmt: skip
         if not driver.execute(_PARK.park, row).rowcount:
-            settled.fenced.add(work.target_id)
+            settled.fenced.add(work.claim)
         elif work.has_rules and not parked.has_begun:
             host_locks.release(tx, [work.target_id])
     return ending

@@ -40,7 +40,7 @@ def _set_apart(tx: Tx, reports: Sequence[Report]) -> tuple[list[Report], Settled
             continue
         _, target_is_over, attempt_is_over, next_attempt, run_is_over = row
         if then is not None and next_attempt is not None:
-            known.next_attempts[work.target_id] = next_attempt
+            known.next_attempts[work.claim] = next_attempt
         elif then is not None or not (target_is_over if report.attempt is None else attempt_is_over):
             fresh.append(report)
         elif run_is_over:

@@ -10,6 +10,9 @@ from rota.domain.instant import Micros
 from rota.domain.reasons import Reason
 from rota.domain.states import AttemptState, TargetState
 
+# Target id and fence. Whoever took back what was taken from it may hold a target by two claims, until it hears of both.
+Claim = tuple[int, int]
+
 
 @dataclass(slots=True, kw_only=True)
 class Assignment:
@@ -38,6 +41,10 @@ class Assignment:
     run_timeout: Micros
     changed: bool | None = None  # whether any step so far changed something
     on_offline: OnOffline | None = None  # None: the run has no fan-out rules (`run_fanout`)
+
+    @property
+    def claim(self) -> Claim:
+        return self.target_id, self.fence
 
     @property
     def has_rules(self) -> bool:
@@ -106,9 +113,9 @@ def attempt_of(token: str) -> int:
 
 @dataclass(slots=True)
 class Settled:
-    """What a batch of reports did. `fenced` were refused because another owner holds the target now."""
+    """What a batch of reports did. `fenced` were refused: by these claims nobody holds a target any more."""
 
-    next_attempts: dict[int, int]  # target id -> id of the next attempt, for reports with `then`
-    fenced: set[int]  # target ids
+    next_attempts: dict[Claim, int]  # ids of the next attempts, for reports with `then`
+    fenced: set[Claim]
     finished_runs: list[int]
     slots: int = 0  # those that ended runs held and `finishing.free_slots` has not given back yet

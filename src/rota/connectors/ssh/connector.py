@@ -176,7 +176,7 @@ class SshConnector:
         try:
             exit_ = await (attempt.take_up() if follow else attempt.carry_out())
             if exit_.lost is not None:
-                self._hosts.pop(token)  # its marker stays: it may yet tell how it ended (`evidence`)
+                self._hosts.pop(token, None)  # its marker stays: it may yet tell how it ended (`evidence`)
             return exit_
         finally:
             self._under_way -= 1
