@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
+from rota.domain.calendars import Scope
 from rota.domain.clocks import Change, Kind
 from rota.domain.fanout import FanOut, Throttle
 from rota.domain.instant import DAY, HOUR, MINUTE, SECOND, Micros
 from rota.domain.job import NamedTrigger
-from rota.domain.policy import Missed, Patience, Policies
+from rota.domain.policy import Missed, Overlap, Patience, Policies
 from rota.domain.reasons import Reason
 from rota.storage import clock_changes
+from rota.storage.pauses import insert_pause
 from rota.storage.work import Park, Report
 from tests.contract.store_world import StoreWorld, cron
 from tests.support.clock import NOON
@@ -67,16 +71,36 @@ async def test_a_span_that_reaches_beyond_now_is_shortened_and_one_beyond_now_go
     assert await world.ledger("count") == []
 
 
-async def test_a_span_is_shortened_by_the_rhythm_that_it_was_written_by(world: StoreWorld) -> None:
+@pytest.mark.parametrize("later", ["*/25 * * * *", "10 * * * *"])
+async def test_a_span_is_shortened_by_the_rhythm_that_it_was_written_by(world: StoreWorld, later: str) -> None:
     job = await world.a_job("job", HOURLY)
     world.clock.set_wall(NOON + YEAR)
     world.clock.advance(1800)
     await world.plan()
     world.clock.advance(1)
-    await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron("*/25 * * * *")),))
+    await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron(later)),))
     world.clock.set_wall(NOON + 5 * HOUR + MINUTE)
     await world.store.write(clock_changes.take_back)
     assert await world.ledger("first_nominal, last_nominal, count") == [(NOON + HOUR, NOON + 5 * HOUR, 5)]
+
+
+async def test_a_span_that_began_by_another_rhythm_is_shortened_to_what_was_due(world: StoreWorld) -> None:
+    """The job is edited right after an instant that both rhythms have."""
+    job = await world.a_job("job", HOURLY)
+    await world.store.write(
+        partial(insert_pause, scope=Scope.ALL, key="", job_id=None, until=None, reason="quiet", by="someone")
+    )
+    world.clock.set_wall(NOON + 2 * HOUR + MINUTE)
+    await world.plan()
+    await world.change(job, triggers=(NamedTrigger(name="t0", rule=cron("*/20 * * * *")),))
+    world.clock.set_wall(NOON + YEAR)
+    await world.plan()
+    world.clock.set_wall(NOON + 2 * HOUR + 41 * MINUTE)
+    await world.store.write(clock_changes.take_back)
+    spans = await world.ledger("reason, last_nominal, count")
+    assert [reason for reason, *_ in spans] == [Reason.PAUSED] * len(spans)
+    assert sum(count for *_, count in spans) == 4  # 13:00, 14:00, 14:20, 14:40
+    assert max(last for _, last, _ in spans) == NOON + 2 * HOUR + 40 * MINUTE
 
 
 async def test_an_instant_that_ran_ahead_of_its_time_is_passed_over_when_it_comes(world: StoreWorld) -> None:
@@ -118,6 +142,52 @@ async def test_a_run_s_patience_is_as_long_as_it_was_to_be(world: StoreWorld) ->
     world.clock.advance(1)
     await goes_back(world, HOUR)
     assert await world.one("SELECT expires_at FROM run_turn") == world.clock.now() + 10 * MINUTE
+
+
+async def is_seen_late(world: StoreWorld, by: Micros) -> None:
+    """Another daemon, which slept or was cut off, notices that the clock was set back when it was settled long ago."""
+    change = set_back(world.clock.now(), by)
+    await world.store.write(partial(clock_changes.set_back, change=change, said="again", is_live=True))
+
+
+async def test_what_waits_for_a_retry_is_moved_once(world: StoreWorld) -> None:
+    _, (work,) = await world.make()
+    failed = world.report(work).attempt
+    park = Park(until=NOON + 10 * MINUTE, waiting_for="retry", reason=None, message=None)
+    await world.settle(Report(work=work, attempt=failed, park=park))
+    await goes_back(world, DAY)
+    world.clock.advance(90)
+    await is_seen_late(world, DAY)
+    assert await world.one("SELECT not_before FROM run_target") == NOON - DAY + 10 * MINUTE
+    for by in (5 * SECOND, HOUR):  # that the clock is set back again moves it by no more than that
+        await goes_back(world, by)
+    assert await world.one("SELECT not_before FROM run_target") == world.clock.now() + 10 * MINUTE - 90 * SECOND
+
+
+async def test_a_run_s_patience_is_not_shortened_by_what_is_seen_late(world: StoreWorld) -> None:
+    await world.make(owner=None, slots=0, patience=Patience(queue_timeout=10 * MINUTE))
+    world.clock.advance(1)
+    await goes_back(world, HOUR)
+    ends_at = world.clock.now() + 10 * MINUTE
+    world.clock.advance(90)
+    await is_seen_late(world, HOUR)
+    assert await world.one("SELECT expires_at FROM run_turn") == ends_at
+    await goes_back(world, 5 * SECOND)
+    assert await world.one("SELECT expires_at FROM run_turn") == ends_at - 5 * SECOND
+
+
+async def test_what_is_caught_up_keeps_its_rate_though_a_change_is_seen_late(world: StoreWorld) -> None:
+    policies = Policies(catch_up_max=3, catch_up_rate=Throttle(2, "m"))
+    await world.a_job("minutely", cron("* * * * *"), missed=Missed.RUN_ALL, policies=policies, overlap=Overlap.ALLOW)
+    world.clock.set_wall(NOON + 2 * DAY)
+    await world.plan()
+    await goes_back(world, 2 * DAY)
+    world.clock.advance(90)
+    assert await world.admit() == [1]
+    await is_seen_late(world, 2 * DAY)
+    assert await world.admit() == []
+    world.clock.advance(30)
+    assert await world.admit() == [2]
 
 
 async def test_a_throttle_waits_for_one_turn_at_most(world: StoreWorld) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,10 +17,13 @@ from rota.domain.inventory import Host
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate, RunState
 from rota.domain.step import Step
+from rota.engine.takeover import Taken
 from rota.ports import Member, Store, Tx
 from rota.storage.inventory import insert_host
 from rota.storage.leases import Terms
+from rota.storage.rescue import Rescued
 from rota.storage.sqlite import SqliteStore
+from rota.storage.work import Assignment, Settled
 from tests.contract.store_world import a_command
 from tests.support.world import Process, World
 
@@ -173,22 +176,21 @@ async def test_who_was_silent_for_a_lease_claims_nothing_until_it_is_heard(world
     assert one.worker.slots()
 
 
-async def fall_asleep_before_an_order(world: World, process: Process) -> tuple[int, list[bool]]:
-    """A run whose intent was committed just before its process fell asleep; it is silent while the list says so."""
-    silent = [True]
-    process.worker.is_silent = lambda: silent[0] and bool(process.worker.held_runs)
-    run_id = await process.launcher.launch(await world.request(steps=[a_command()]))
+async def fall_asleep_before_an_order(world: World, process: Process) -> int:
+    """A run whose intent was committed just before its process fell asleep; it is heard again in less than RENEWED."""
+    run_id, work = await world.make(owner=process.owner, steps=[a_command()])
+    world.clock.suspend(LEASE)
+    process.worker.accept(work)
     await pass_time(world, 5)
     assert (await world.attempts("state"), world.connector.started) == (["running"], [])
-    return run_id, silent
+    return run_id
 
 
 async def test_who_slept_between_an_intent_and_its_order_begins_what_is_still_its_own(
     world: World, one: Process
 ) -> None:
-    run_id, silent = await fall_asleep_before_an_order(world, one)
-    silent[0] = False
-    await pass_time(world, 5)
+    run_id = await fall_asleep_before_an_order(world, one)
+    await pass_time(world, RENEWED)
     world.connector.flights["att-1"].ends()
     await world.quiet()
     assert (await world.verdict(run_id))[0] is RunState.SUCCEEDED
@@ -197,9 +199,58 @@ async def test_who_slept_between_an_intent_and_its_order_begins_what_is_still_it
 async def test_who_slept_between_an_intent_and_its_order_does_not_begin_what_was_taken(
     world: World, one: Process
 ) -> None:
-    _, silent = await fall_asleep_before_an_order(world, one)
+    await fall_asleep_before_an_order(world, one)
     await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
-    silent[0] = False
+    await pass_time(world, RENEWED)
+    assert (world.connector.started, one.worker.held_runs) == ([], set())
+
+
+async def claim_and_fall_asleep(world: World, process: Process, **fields: Any) -> list[Assignment]:
+    """What its process claimed in a commit whose answer it has not read yet when it falls asleep, and when it is heard
+    again."""
+    row = await world.store.write(lambda tx: insert_host(tx, Host(name="web1", connector="ssh", address="10.0.0.1")))
+    _, work = await world.make(
+        owner=process.owner, steps=[a_command(**fields)], members=(Member("web1", row.version_id, "ssh"),)
+    )
+    world.clock.suspend(LEASE)
+    await pass_time(world, RENEWED)
+    assert process.worker.slots()
+    return work
+
+
+async def test_who_was_heard_again_before_it_knew_of_its_claim_begins_what_is_still_its_own(
+    world: World, one: Process
+) -> None:
+    one.worker.accept(await claim_and_fall_asleep(world, one))
+    await pass_time(world, 5)
+    assert world.connector.started == ["att-1"]
+
+
+async def test_who_was_heard_again_before_it_knew_of_its_claim_does_not_begin_what_was_taken(
+    world: World, one: Process
+) -> None:
+    work = await claim_and_fall_asleep(world, one)
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
+    one.worker.accept(work)
+    await pass_time(world, 5)
+    assert (world.connector.started, one.worker.held_runs) == ([], set())
+
+
+async def test_who_was_heard_again_does_not_order_what_was_taken_by_following_it(world: World, one: Process) -> None:
+    """The order may never have got to its host: then to follow it is to give it."""
+    (work,) = await claim_and_fall_asleep(world, one)
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
+    one.worker.carry_on(Taken([(Rescued(work, attempt_open=True, cancel=None), True)], [], Settled({}, set(), [])))
+    await pass_time(world, 5)
+    assert (world.connector.flights, one.worker.held_runs) == ({}, set())
+
+
+async def test_who_was_heard_again_does_not_begin_what_was_taken_and_put_back(world: World, one: Process) -> None:
+    """Its host was away: the attempt was taken back, and its time with it."""
+    work = await claim_and_fall_asleep(world, one, total_timeout_seconds=600)
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = NULL, state = 'queued', waiting_for = 'host'")
+    await world.sql("DELETE FROM attempt")
+    one.worker.accept(work)
     await pass_time(world, 5)
     assert (world.connector.started, one.worker.held_runs) == ([], set())
 

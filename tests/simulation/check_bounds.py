@@ -12,10 +12,11 @@ from rota.domain.policy import Overlap
 from tests.simulation.facts import Facts
 from tests.simulation.jobs import GROUPED, HOSTS
 from tests.simulation.people import SITE
-from tests.simulation.witness import Life
+from tests.simulation.process import Process
+from tests.simulation.witness import FOREVER, Life
 
 Interval = tuple[float, float]
-CANCELLED_WITHIN = 45.0  # an order's grace, a round of housekeeping, and some
+CANCELLED_WITHIN = 45.0  # of time with a daemon: an order's grace, a round of housekeeping, and some
 
 
 def check_bounds(facts: Facts) -> Iterator[str]:
@@ -144,10 +145,11 @@ def _locks(facts: Facts) -> Iterator[str]:
 
 
 def _cancels(facts: Facts) -> Iterator[str]:
-    """What was cancelled ends soon, where nothing else was broken."""
-    witness = facts.world.witness
+    """What was cancelled ends soon, where nothing else was broken and while there are daemons: what one of them left
+    when it ended in order is the next one's to end."""
+    witness, gaps = facts.world.witness, sorted(_gaps(facts))
     for run_id, at in witness.cancelled:
-        limit = at + CANCELLED_WITHIN
+        limit = _after_gaps(at, CANCELLED_WITHIN, gaps)
         if limit > facts.world.time or not witness.is_calm(at - 5, limit):
             continue
         if witness.finished.get(run_id, limit + 1) > limit:
@@ -155,6 +157,29 @@ def _cancels(facts: Facts) -> Iterator[str]:
         for life in facts.lives_of.get(run_id, ()):
             if life.over > limit:
                 yield f"I6 {life.token} of run {run_id} was cancelled, and runs on"
+
+
+def _gaps(facts: Facts) -> Iterator[Interval]:
+    """When a home was without a daemon, from the end of one to the start of the next."""
+    by_home: dict[int, list[Process]] = {}
+    for process in facts.world.processes:
+        if process.kind == "daemon":
+            by_home.setdefault(process.home, []).append(process)
+    for daemons in by_home.values():
+        for before, after in pairwise([*daemons, None]):
+            assert before is not None
+            end, start = min(before.left, before.died), FOREVER if after is None else after.began
+            if end < start:
+                yield end, start
+
+
+def _after_gaps(since: float, seconds: float, gaps: list[Interval]) -> float:
+    """When so much time has passed, not counting what lies in the gaps (by their beginnings)."""
+    until = since + seconds
+    for begin, end in gaps:
+        if begin < until and end > since:
+            until += end - max(begin, since)
+    return until
 
 
 def _late(facts: Facts) -> Iterator[str]:

@@ -55,7 +55,7 @@ def _ever_due(facts: Facts, job: Job, last: Micros, *, is_cut: bool) -> list[Mic
     when a clock that had been far ahead was right again; of them only those that ran are settled."""
     world, found = facts.world, list[Micros]()
     ahead = max((wall for _, wall in world.witness.astray), default=0)
-    for place, (saved, after) in enumerate(pairwise([*job.saved, None]), start=1):
+    for place, (saved, after) in enumerate(pairwise([*job.spells, None]), start=1):
         assert saved is not None
         until = max(after.at, after.settled) if after is not None else max(saved.at + DAY, world.wall.now(), ahead)
         until = min([until, *_taken_back(job, place)]) if is_cut else max(until, ahead)
@@ -65,8 +65,8 @@ def _ever_due(facts: Facts, job: Job, last: Micros, *, is_cut: bool) -> list[Mic
 
 
 def _taken_back(job: Job, place: int) -> list[Micros]:
-    """Where the job was due anew, of what was saved from `place` on."""
-    return [saved.at for saved in job.saved[place:] if saved.is_taken_back]
+    """Where the job was due anew, of its spells from `place` on."""
+    return [saved.at for saved in job.spells[place:] if saved.is_taken_back]
 
 
 def _due(facts: Facts, job: Job) -> Iterator[Micros]:
@@ -76,8 +76,8 @@ def _due(facts: Facts, job: Job) -> Iterator[Micros]:
     until = world.wall.now() - LATE if world.checked_until is None else world.checked_until - LATE
     if world.checked_until is None and upcoming is not None:
         until = min(until, upcoming - 1)  # nobody has come to that one yet
-    edges = [(each.at, each) for each in job.saved]
-    for place, ((begin, saved), (end, _)) in enumerate(pairwise([*edges, (until, job.saved[-1])]), start=1):
+    edges = [(each.at, each) for each in job.spells]
+    for place, ((begin, saved), (end, _)) in enumerate(pairwise([*edges, (until, job.spells[-1])]), start=1):
         if saved.rhythm is not None:
             yield from between(saved.rhythm, max(begin, saved.settled), min(end, until, *_taken_back(job, place)))
 

@@ -60,6 +60,16 @@ class Job:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def spells(self) -> list[Saved]:
+        """How it was saved, but for what left its rhythm as it was: the trigger kept its place then, whatever the clock
+        said, and nothing ends or begins there."""
+        found: list[Saved] = []
+        for each in self.saved:
+            if each.is_taken_back or not found or each.rhythm != found[-1].rhythm:
+                found.append(each)
+        return found
+
 
 def steps(name: str, version: int, count: int = 1, **fields: object) -> tuple[Step, ...]:
     """Commands that say who they are."""

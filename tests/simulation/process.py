@@ -50,6 +50,7 @@ class Process:
         self.world, self.owner, self.kind, self.clock = world, owner, kind, clock
         self.home, self.wall = home, wall  # whose keepers it can adopt; what its machine believes the time is
         self.is_dead = self.is_frozen = self.is_over = False
+        self.began, self.left = world.time, float("inf")  # when it was started, and when it had ended in order
         self.died = float("inf")  # when it was killed
         self.is_swept = False  # its lock file is gone, and with it what was known of it in its home
         self.cut_off_until = 0.0  # from the store, and only it

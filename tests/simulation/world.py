@@ -144,6 +144,7 @@ class World:
     def ended(self, process: Process) -> None:
         """It has left in order: its lock is free."""
         process.is_over = process.is_swept = True
+        process.left = self.time
         self.note("left", process.owner)
 
     def gave_up(self, process: Process) -> None:

@@ -83,6 +83,8 @@ class Leases:
                 await self._give_up()
             if began - self._renewed > self._lease / 2:  # what kept us from it may have kept all others too
                 self._trusted = None
+            if self.is_silent():
+                self._worker.heard_again()
             self._renewed, has_let_go = began, False
             await self._clock.sleep(self._lease / RENEWALS)
 

@@ -26,9 +26,9 @@ def registered_before(tx: Tx, target_id: int, plan: Plan) -> dict[str, dict[str,
     return found
 
 
-def step_began_at(tx: Tx, target_id: int, step: int) -> Micros:
-    """When the first attempt of a step was intended."""
+def step_began_at(tx: Tx, target_id: int, step: int) -> Micros | None:
+    """When the first attempt of a step was intended. None: there is none, or whoever holds the target took it back."""
     (began,) = tx.driver.execute(
         "SELECT min(intended_at) FROM attempt WHERE run_target_id = ? AND step = ?", (target_id, step)
     ).fetchone()
-    return int(began)
+    return None if began is None else int(began)

@@ -69,6 +69,8 @@ def _report(tx: Tx, rescued: Rescued, plan: Plan, reason: Reason) -> Report:
     work, over_at = rescued.work, None
     step = plan.steps[work.cursor]
     if step.total_timeout_seconds is not None:
-        over_at = step_began_at(tx, work.target_id, work.cursor) + round(step.total_timeout_seconds * SECOND)
+        began = step_began_at(tx, work.target_id, work.cursor)
+        assert began is not None, "its attempt is open"
+        over_at = began + round(step.total_timeout_seconds * SECOND)
     end = AttemptEnd(state=AttemptState.UNKNOWN, reason=reason, message=EXPLANATIONS[reason], finished_at=tx.at)
     return follow_up(work, plan, end, cancel=rescued.cancel, now=tx.at, step_over_at=over_at)

@@ -57,9 +57,15 @@ class _Taken(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Held:
-    """A target in work. `cancel` says why it should end; `token` is set while a connector carries out an attempt."""
+    """A target in work. `cancel` says why it should end; `token` is set while a connector carries out an attempt.
+
+    `silences`: of so many of its owner's it is known that they took nothing of it. Of none at first: its claim may have
+    been committed before any of them, and told after.
+    """
 
     work: Assignment
+    silences: int = 0
+    step_over_at: Micros | None = None  # when the time of the step at its cursor is over, which all its attempts share
     cancel: Reason | None = None
     token: str | None = None
     performing: asyncio.Task[StepResult] | None = None
@@ -91,6 +97,7 @@ class Worker:
         self._group: asyncio.TaskGroup | None = None
         self._giving: set[asyncio.Future[Any]] = set()  # writes under way that may give it work
         self._closing = False
+        self._silences = 0  # after which this owner was heard again
         self._nothing_held = asyncio.Event()
         self.runs_ended: Callable[[], None] = lambda: None  # called after each commit that may have ended some
         self.holds_back: Callable[[], bool] = lambda: False  # whether nothing more may be begun for now
@@ -183,6 +190,10 @@ class Worker:
         for held in list(self._held.values()):
             if held.work.run_id == run_id and held.cancel is None:
                 self._cancel(held, reason)
+
+    def heard_again(self) -> None:
+        """This owner has given a sign of life, and was silent before: what it had claimed by then may be another's."""
+        self._silences += 1
 
     def close(self) -> None:
         """Claim nothing more."""
@@ -279,11 +290,8 @@ class Worker:
         work = held.work
         work.changed = work.changed or end.changed
         connector, token = self._connectors[work.connector], token_of(work.attempt_id)
-        step, over_at = plan.steps[work.cursor], None
-        if step.total_timeout_seconds is not None:
-            over_at = await self._over_at(work, step.total_timeout_seconds)
         now = self._clock.now()
-        report = follow_up(work, plan, end, cancel=held.cancel, now=now, step_over_at=over_at)
+        report = follow_up(work, plan, end, cancel=held.cancel, now=now, step_over_at=held.step_over_at)
         if report.then is None:
             self._release(held)  # its slot is free for what this very commit claims
         settled = await self.reporter.commit(report)
@@ -311,6 +319,7 @@ class Worker:
         work = held.work
         started_at = self._clock.now()
         frozen = await patiently(self._clock, lambda: self._hosts.of(work.host, work.host_version_id))
+        held.step_over_at = await self._over_at(work, step)
         context = StepContext(variables=plan.variables, registered=registered, host=frozen.facts, run=_run_facts(work))
         exit_: Exit | None = None
         result: StepResult | Skip
@@ -318,8 +327,8 @@ class Worker:
             authorize(Principal(name="schedule"), Verb.RUN, f"run {work.run_public}")
             ready = self._ready(work)
             prepared = ready(context) if ready is not None else await prepare(step, context, self._renderer)
-            if not follow and self.is_silent():
-                await self._be_heard(held)
+            if not (follow and work.connector == "local"):  # what never got to a host is ordered by following it
+                await self._be_heard(held)  # last: until a start order nothing more is waited for
             if held.cancel is not None and not follow:
                 exit_, result = Exit(cause=held.cancel), StepResult(ok=False)
             else:
@@ -338,13 +347,20 @@ class Worker:
         return self._attempt_end(work, step, result, exit_, started_at=started_at, finished_at=finished_at)
 
     async def _be_heard(self, held: _Held) -> None:
-        """Wait until this owner has given a sign of life, or its end is asked for. Raises _Taken where that came too
-        late: a process that was stopped between an intent and its order must not start what others carry on."""
+        """Wait until this owner has given a sign of life after which the target is still its own, or its end is asked
+        for. Raises _Taken where that came too late: a process that was stopped between an intent and its order must not
+        start what others carry on, even if it was heard again meanwhile."""
         work = held.work
-        while self.is_silent() and held.cancel is None:
-            await self._clock.sleep(_HEARD_SECONDS)
-        if not await self._read(lambda tx: still_holds(tx, self._owner, work.target_id, work.fence)):
-            raise _Taken
+        while self.is_silent() or held.silences != self._silences:
+            if self.is_silent():
+                if held.cancel is not None:
+                    return
+                await self._clock.sleep(_HEARD_SECONDS)
+                continue
+            silences = self._silences
+            if not await self._read(lambda tx: still_holds(tx, self._owner, work.target_id, work.fence)):
+                raise _Taken
+            held.silences = silences
 
     def _ready(self, work: Assignment) -> Callable[[StepContext], Prepared] | None:
         """How to prepare the step at the cursor without rendering, found once for all runs of a plan."""
@@ -375,7 +391,7 @@ class Worker:
     async def _order(self, held: _Held, host: Host, step: Step, order: Order, *, follow: bool) -> Exit:
         work, token = held.work, token_of(held.work.attempt_id)
         connector = self._connectors[work.connector]
-        timeout, reason = await self._limit(work, step)
+        timeout, reason = self._limit(held, step)
         if timeout <= 0 and not follow:
             return Exit(cause=reason)
         tap = self._output.open(
@@ -405,7 +421,7 @@ class Worker:
     async def _perform(
         self, held: _Held, step: Step, perform: Callable[[], Awaitable[StepResult]]
     ) -> tuple[Exit | None, StepResult]:
-        timeout, reason = await self._limit(held.work, step)
+        timeout, reason = self._limit(held, step)
         held.performing = task = asyncio.ensure_future(perform())
         try:
             async with asyncio.timeout(timeout):
@@ -419,19 +435,22 @@ class Worker:
         finally:
             held.performing = None
 
-    async def _limit(self, work: Assignment, step: Step) -> tuple[float, Reason]:
+    def _limit(self, held: _Held, step: Step) -> tuple[float, Reason]:
         """Seconds this attempt may take, and the reason if it takes longer."""
-        now = self._clock.now()
+        work, now = held.work, self._clock.now()
         left = (work.run_started_at + work.run_timeout - now) / SECOND
         limit = step.timeout_seconds or DEFAULT_STEP_TIMEOUT_SECONDS
-        if step.total_timeout_seconds is not None:
-            limit = min(limit, (await self._over_at(work, step.total_timeout_seconds) - now) / SECOND)
+        if held.step_over_at is not None:
+            limit = min(limit, (held.step_over_at - now) / SECOND)
         return (limit, Reason.STEP_TIMEOUT) if limit <= left else (left, Reason.RUN_TIMEOUT)
 
-    async def _over_at(self, work: Assignment, seconds: float) -> Micros:
-        """When the time of the step at the cursor is over, which all its attempts share."""
-        began = await self._read(lambda tx: step_began_at(tx, work.target_id, work.cursor))
-        return began + round(seconds * SECOND)
+    async def _over_at(self, work: Assignment, step: Step) -> Micros | None:
+        """When the time of the step at the cursor is over; None where it has no end."""
+        if step.total_timeout_seconds is None:
+            return None
+        if (began := await self._read(lambda tx: step_began_at(tx, work.target_id, work.cursor))) is None:
+            raise _Taken
+        return began + round(step.total_timeout_seconds * SECOND)
 
     def _attempt_end(
         self,

@@ -16,7 +16,7 @@ from rota.domain.clocks import Change, Kind
 from rota.domain.instant import DAY, MINUTE, Micros, format_rfc3339, parse_rfc3339
 from rota.domain.job import JobSpec
 from rota.domain.trigger.spec import from_dict
-from rota.domain.trigger.timetable import Timetable, timetable_within
+from rota.domain.trigger.timetable import Timetable, are_all, timetable_within
 from rota.ports import Tx
 from rota.storage import audit
 from rota.storage.statements import Statements
@@ -81,7 +81,8 @@ def lies_ahead(tx: Tx) -> bool:
 
 
 def set_back(tx: Tx, change: Change, said: str, *, is_live: bool, known: Recorded | None = None) -> bool:
-    """Write down that the clock was set back, and let what waits go on as if it had always been right.
+    """Write down that the clock was set back, and let what waits go on as if it had always been right. Safe to repeat:
+    who was silent for a while sees late what another daemon has settled.
 
     False: another daemon on this store did so, or, where it is only found at a start (not `is_live`), an earlier start.
     `known`: as for `record_once`.
@@ -94,10 +95,10 @@ def set_back(tx: Tx, change: Change, said: str, *, is_live: bool, known: Recorde
         return False
     record(tx, change, said)
     tx.driver.execute(_CLOCK.hosts, (tx.at, tx.at))
-    tx.driver.execute(_CLOCK.retries, (tx.at,) * 3)
-    tx.driver.execute(_CLOCK.turns, (tx.at,) * 3)
-    tx.driver.execute(_CLOCK.paces, (tx.at,) * 2)
-    tx.driver.execute(_CLOCK.fanouts, (tx.at,) * 2)
+    for waits in (_CLOCK.retries, _CLOCK.patience):
+        tx.driver.execute(waits, (change.by, tx.at, tx.at, tx.at + change.by))
+    for moments in (_CLOCK.paces, _CLOCK.deferred, _CLOCK.fanouts):
+        tx.driver.execute(moments, (tx.at, tx.at))
     return True
 
 
@@ -128,11 +129,11 @@ def take_back(tx: Tx) -> int:
 
 def _shorten(tx: Tx, trigger_id: int, job_id: int, name: str, times: Timetable) -> None:
     """What was refused and has not come yet will be decided when it comes. `times`: the rhythm of the trigger `name` by
-    now; a span may be of an earlier one, which the number of its instants tells."""
+    now; a span may be of an earlier one, which its instants tell: all are of one (see `planning.record_refusal`)."""
     tx.driver.execute(_CLOCK.drop_spans, (trigger_id, tx.at))
     for ledger_id, first, last, count in tx.driver.execute(_CLOCK.spans, (trigger_id, tx.at)).fetchall():
         known = chain((times,), _earlier(tx, job_id, name))
-        rhythm = next((one for one in known if 1 + one.count(first, last) == count), times)
+        rhythm = next((one for one in known if are_all(one, first, last, count)), times)
         until = rhythm.last_at_or_before(tx.at, first) or first
         tx.driver.execute(_CLOCK.end_span, (until, min(count, 1 + rhythm.count(first, until)), ledger_id))
 

@@ -16,7 +16,7 @@ from rota.domain.policy import most_at_once, on_overlap, refusal
 from rota.domain.reasons import Reason
 from rota.domain.reckoning import MAX_INSTANTS_AT_ONCE, Course, Pending, Refused, Start, reckon
 from rota.domain.trigger.spec import ContinuousTrigger
-from rota.domain.trigger.timetable import Timetable
+from rota.domain.trigger.timetable import Timetable, are_all
 from rota.domain.trigger.without import WithoutTimes
 from rota.ports import Hint, Tx
 from rota.storage.cards import Card
@@ -306,23 +306,31 @@ def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
 
 def _write_down(tx: Tx, card: Card, trigger_id: int, refused: Refused) -> None:
     """The ledger row of instants that come to nothing. What was missed is a span of its own; else spans grow."""
-    before = None if refused.reason is Reason.MISSED else card.terms.timetable.prev(refused.first)
+    times = None if refused.reason is Reason.MISSED else card.terms.timetable
     record_refusal(tx, card, trigger_id, refused.reason, refused.first, refused.last, refused.occurrences, None,
-                   refused.message, before=before)  # fmt: skip
+                   refused.message, times=times)  # fmt: skip
 
 
 def record_refusal(
     tx: Tx, request: Requested, trigger_id: int | None, reason: Reason, first: Micros, last: Micros, count: int,
-    blocked_by: int | None, message: str | None, *, before: Micros | None = None,
+    blocked_by: int | None, message: str | None, *, times: Timetable | None = None,
 ) -> None:  # fmt: skip
     """Write the ledger row of a decision not to run, or let the last row grow into a span: by a skip behind the same
-    run, or by the instant right after the last one (that is `before`), refused for the same reason."""
-    if trigger_id is not None and (blocked_by is not None or before is not None):
-        same = (request.job_id, trigger_id, reason, blocked_by, message, before)
-        if tx.driver.execute(_PLAN.ledger_again, (last, count, tx.at, *same)).rowcount:
+    run, or, of the rhythm `times`, by the instant right after the last one, refused for the same reason. A span that
+    grows so is of one rhythm: else nobody could tell how many of its instants came before a moment within it."""
+    if trigger_id is not None and (blocked_by is not None or times is not None):
+        same = (request.job_id, trigger_id, reason, blocked_by, message)
+        row = tx.driver.execute(_PLAN.ledger_last, same).fetchone()
+        if row is not None and (times is None or _goes_on(times, first, *row[1:])):
+            tx.driver.execute(_PLAN.ledger_again, (last, count, tx.at, row[0]))
             return
     assert request.job_id is not None  # only jobs have policies that refuse
     record_span(
         tx, job_id=request.job_id, job_name=request.title, trigger_id=trigger_id, kind=request.terms.kind,
         reason=reason, message=message, first=first, last=last, count=count, blocked_by=blocked_by,
     )  # fmt: skip
+
+
+def _goes_on(times: Timetable, instant: Micros, first: Micros, last: Micros, count: int) -> bool:
+    """Whether a span of so many instants is of this rhythm, and `instant` comes right after it."""
+    return times.prev(instant) == last and are_all(times, first, last, count)

@@ -38,6 +38,11 @@ class Timetable(Protocol):
         """Return how many instants lie in (after, until]; 0 if `until` is not later."""
 
 
+def are_all(times: Timetable, first: Micros, last: Micros, count: int) -> bool:
+    """Whether `count` instants from `first` to `last` are all that the timetable has there, those two among them."""
+    return times.next(first - 1) == first and times.prev(last + 1) == last and 1 + times.count(first, last) == count
+
+
 _EVER: Micros = 1 << 62
 
 

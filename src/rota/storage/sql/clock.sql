@@ -1,4 +1,9 @@
 -- What a clock that was set leaves behind: rows from a time that is still to come.
+--
+-- A wait that is reckoned from a moment to come (`retries`, `patience`) lasts as long from now. It ends before that moment
+-- then, which tells that it was moved already: for another daemon, or when the clock was set back before. From there it
+-- moves as far as the clock, if it lies beyond what the clock has left. A turn to be caught up is no farther off than
+-- its spacing.
 
 -- name: newest_run
 SELECT created_at FROM run ORDER BY id DESC LIMIT 1
@@ -46,22 +51,31 @@ UPDATE run_target SET not_before = ? WHERE state = 'queued' AND waiting_for = 'h
 
 -- name: retries
 UPDATE run_target
-SET not_before = not_before + ?
-    - (SELECT max(finished_at) FROM attempt WHERE attempt.run_target_id = run_target.id)
-WHERE state = 'queued' AND waiting_for = 'retry' AND not_before > ?
-  AND (SELECT max(finished_at) FROM attempt WHERE attempt.run_target_id = run_target.id) > ?
+SET not_before = CASE WHEN not_before < last.finished_at THEN not_before - ? ELSE not_before + ? - last.finished_at END
+FROM attempt AS last
+WHERE last.id = (SELECT max(id) FROM attempt WHERE attempt.run_target_id = run_target.id) AND last.finished_at > ?
+  AND run_target.state = 'queued' AND run_target.waiting_for = 'retry'
+  AND (run_target.not_before >= last.finished_at OR run_target.not_before > ?)
 
--- name: turns
+-- name: patience
 UPDATE run_turn
-SET not_before = not_before + ? - (SELECT created_at FROM run WHERE run.id = run_turn.run_id),
-    expires_at = expires_at + ? - (SELECT created_at FROM run WHERE run.id = run_turn.run_id)
-WHERE run_id IN (SELECT id FROM run WHERE created_at > ? AND finished_at IS NULL)
+SET expires_at = CASE WHEN expires_at < run.created_at THEN expires_at - ? ELSE expires_at + ? - run.created_at END
+FROM run
+WHERE run.id = run_turn.run_id AND run.created_at > ? AND run.finished_at IS NULL
+  AND (run_turn.expires_at >= run.created_at OR run_turn.expires_at > ?)
 
--- A start paces the others of its job, whenever they were made. A calendar's moment is no wait: it stays.
+-- A start paces the others of its job, whenever they were made.
 -- name: paces
 UPDATE run_turn SET not_before = ? + spacing
 WHERE not_before > ? + spacing
   AND EXISTS (SELECT 1 FROM run WHERE run.id = run_turn.run_id AND run.deferred_by IS NULL)
+
+-- A calendar's moment is no wait: it stays, unless it was of that other time.
+-- name: deferred
+UPDATE run_turn SET not_before = not_before + ? - run.created_at
+FROM run
+WHERE run.id = run_turn.run_id AND run.created_at > ? AND run.finished_at IS NULL AND run.deferred_by IS NOT NULL
+  AND run_turn.not_before >= run.created_at
 
 -- name: fanouts
 UPDATE run_fanout SET next_start_at = ? + coalesce(spacing, 0) + batch_pause

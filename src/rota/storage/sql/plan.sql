@@ -51,12 +51,14 @@ INSERT INTO ledger (id, job_id, job_name, trigger_id, kind, reason, message, fir
                     blocked_by, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: ledger_again
-UPDATE ledger SET last_nominal = ?, count = count + ?, at = ?
+-- name: ledger_last
+SELECT id, first_nominal, last_nominal, count FROM ledger
 WHERE id = (SELECT id FROM ledger WHERE job_id = ? AND trigger_id = ? ORDER BY id DESC LIMIT 1) AND reason = ?
   AND blocked_by IS /*pg: NOT DISTINCT FROM */ ? AND message IS /*pg: NOT DISTINCT FROM */ ?
-  AND (blocked_by IS NOT NULL OR last_nominal = ?)
   AND NOT EXISTS (SELECT 1 FROM run WHERE run.trigger_id = ledger.trigger_id AND run.nominal > ledger.last_nominal)
+
+-- name: ledger_again
+UPDATE ledger SET last_nominal = ?, count = count + ?, at = ? WHERE id = ?
 
 -- name: next_fire
 SELECT min(fire_at) FROM due WHERE fire_at IS NOT NULL
