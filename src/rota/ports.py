@@ -158,8 +158,9 @@ class Connector(Protocol):
     async def read(self, token: str, offset: int, limit: int) -> OutputPiece:
         """Output so far. Raises NotFound or Unavailable when there is none to be had."""
 
-    def forget(self, token: str) -> None:
-        """The attempt's end and output are durable elsewhere: nothing of it need be kept."""
+    def forget(self, token: str, *, is_ours: bool = True) -> None:
+        """The attempt's end and output are durable elsewhere: nothing of it need be kept. Not `is_ours`: another owner
+        has taken it over, and needs what the host knows of it: else it would start it again."""
 
     async def open(self) -> None:
         """Make ready what takes time, rather than at the first order. Raises Unavailable."""

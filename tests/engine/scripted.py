@@ -135,8 +135,9 @@ class ScriptedConnector:
             raise NotFound(f"no output of {token}")
         return Piece(self.flights[token].output[offset : offset + limit], offset)
 
-    def forget(self, token: str) -> None:
-        self.forgotten.append(token)
+    def forget(self, token: str, *, is_ours: bool = True) -> None:
+        if is_ours:
+            self.forgotten.append(token)
 
     async def open(self) -> None: ...
 

@@ -205,6 +205,14 @@ async def test_who_slept_between_an_intent_and_its_order_does_not_begin_what_was
     assert (world.connector.started, one.worker.held_runs) == ([], set())
 
 
+async def test_what_its_host_knows_of_work_that_was_taken_is_left_to_who_took_it(world: World, one: Process) -> None:
+    await on_a_host(world, one)
+    await world.sql("UPDATE run_target SET fence = fence + 1, owner = 'own_b'")
+    world.connector.flights["att-1"].ends()
+    await pass_time(world, 5)
+    assert (world.connector.forgotten, one.worker.held_runs) == ([], set())
+
+
 async def claim_and_fall_asleep(world: World, process: Process, **fields: Any) -> list[Assignment]:
     """What its process claimed in a commit whose answer it has not read yet when it falls asleep, and when it is heard
     again."""

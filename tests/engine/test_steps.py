@@ -252,10 +252,10 @@ async def test_an_attempt_is_forgotten_only_after_its_verdict_is_durable(world: 
     known: list[list[object]] = []
     forget = world.connector.forget
 
-    def note(token: str) -> None:
+    def note(token: str, *, is_ours: bool = True) -> None:
         rows = world.store._writer.driver.execute("SELECT state FROM attempt").fetchall()
         known.append([state for (state,) in rows])
-        forget(token)
+        forget(token, is_ours=is_ours)
 
     world.connector.forget = note  # type: ignore[method-assign]
     await world.trigger(daemon, steps=[a_command()])

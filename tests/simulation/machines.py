@@ -178,7 +178,7 @@ class Reached:
     async def read(self, token: str, offset: int, limit: int) -> OutputPiece:
         raise NotFound(f"{token} prints nothing")
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: str, *, is_ours: bool = True) -> None:
         self._ours.pop(token, None)
         self._withdrawn.pop(token, None)
 

@@ -295,8 +295,9 @@ class Worker:
         if report.then is None:
             self._release(held)  # its slot is free for what this very commit claims
         settled = await self.reporter.commit(report)
-        connector.forget(token)
-        return report.then is not None and work.claim not in settled.fenced
+        is_ours = work.claim not in settled.fenced
+        connector.forget(token, is_ours=is_ours)
+        return report.then is not None and is_ours
 
     async def _intend(self, held: _Held, cursor: int, number: int) -> bool:
         """Commit the intent of the next attempt. False if the target is no longer ours."""

@@ -295,3 +295,12 @@ async def test_markers_go_once_nobody_needs_them(ssh: Ssh) -> None:
     await ssh.connector.close(leave=True)
     assert [ssh.marker(token).exists() for token in tokens] == [False, False, True]
     assert not old.exists()
+
+
+async def test_the_marker_of_what_another_owner_follows_stays(ssh: Ssh) -> None:
+    ours, taken = new_token(), new_token()
+    for token in (ours, taken):
+        await ssh.run("true", token=token)
+        ssh.connector.forget(token, is_ours=token == ours)
+    await ssh.connector.close(leave=True)
+    assert [ssh.marker(token).exists() for token in (ours, taken)] == [False, True]

@@ -152,8 +152,9 @@ class LocalConnector:
             raise NotFound(f"no output of attempt {token}")
         return await flight.keeper.read(token, offset, limit)
 
-    def forget(self, token: str) -> None:
-        """The attempt's end and output are durable elsewhere: its keeper need not keep them."""
+    def forget(self, token: str, *, is_ours: bool = True) -> None:
+        """The attempt's end and output are durable elsewhere: its keeper need not keep them. Nor where it is not
+        `is_ours`: no other machine can follow it."""
         flight = self._flights.pop(token, None)
         if flight is None or not isinstance(flight.keeper, Keeper):
             return

@@ -95,11 +95,11 @@ class SshConnector:
             raise NotFound(f"no output of attempt {token}")
         return attempt.output.read(offset, limit)
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: str, *, is_ours: bool = True) -> None:
         """See `ports.Connector`. The marker on the host goes with others, at the next occasion."""
         self._attempts.pop(token, None)
         host = self._hosts.pop(token, None)
-        if host is None:
+        if host is None or not is_ours:
             return
         key = (host.name, host.user)
         spent = self._spent.setdefault(key, _Spent(host, 0.0))
