@@ -44,7 +44,7 @@ async def a_year_ahead(world: StoreWorld, missed: Missed = Missed.SKIP) -> None:
 
 async def test_nothing_is_taken_back_while_nothing_lies_ahead(world: StoreWorld) -> None:
     await world.a_job("hourly", HOURLY)
-    assert not await world.store.read(clock_changes.lies_ahead)
+    assert not await world.store.read(clock_changes.settled_ahead)
     before = await world.sql("SELECT * FROM due")
     assert await world.store.write(clock_changes.take_back) == 0
     assert await world.sql("SELECT * FROM due") == before
@@ -53,10 +53,10 @@ async def test_nothing_is_taken_back_while_nothing_lies_ahead(world: StoreWorld)
 async def test_a_schedule_settled_a_year_ahead_is_due_again_within_the_hour(world: StoreWorld) -> None:
     await a_year_ahead(world)
     world.clock.set_wall(NOON + MINUTE)
-    assert await world.store.read(clock_changes.lies_ahead)
+    assert await world.store.read(clock_changes.settled_ahead)
     assert await world.store.write(clock_changes.take_back) == 1
     assert await world.next_due() == NOON + HOUR
-    assert not await world.store.read(clock_changes.lies_ahead)
+    assert not await world.store.read(clock_changes.settled_ahead)
     assert await world.store.write(clock_changes.take_back) == 0
 
 

@@ -33,6 +33,7 @@ _FILE = re.compile(r"# ([\w.-]+\.yaml)\n")
 HOME_IN_DOCS = "/home/you/.local/share/rota"
 
 _VARIES = (
+    (r"\bis being cancelled\b", "cancelled"),  # it may have ended by the time of the answer
     (r"\b(sched|run|host|play|tgt|att)_[0-9a-f]{8,16}\b", r"\1_ID"),
     (r"\bRun [0-9a-f]{8}\b", "Run ID"),
     (r"\bPID:? \d+", "PID N"),

@@ -15,7 +15,7 @@ from rota.domain.policy import Missed
 from rota.domain.reasons import Reason
 from rota.domain.states import Fate
 from rota.domain.step import Backoff
-from rota.storage import clock_changes
+from rota.storage import audit, clock_changes
 from tests.contract.store_world import MANUAL, a_command, cron
 from tests.support.clock import NOON
 from tests.support.world import Process, World
@@ -182,6 +182,26 @@ async def test_a_clock_that_was_set_back_while_no_daemon_ran_is_noticed_by_the_r
     await world.start("own_d")
     await hours(world, 3)
     assert await world.runs("nominal") == [NOON + HOUR, NOON + 2 * HOUR, NOON + 3 * HOUR]
+
+
+async def test_what_waits_is_put_right_at_a_start_though_something_was_recorded_since(world: World) -> None:
+    first = await world.start()
+    await world.a_job("hourly", HOURLY)
+    await set_clock(world, 3 * DAY)
+    await world.advance(61)
+    job = await world.a_job("flaky", MANUAL, steps=[a_command(retries=1, retry_delay_seconds=60.0)])
+    await world.trigger(first, job)
+    world.connector.live[0].ends(1)
+    await world.quiet()
+    orders = len(world.connector.started)
+    await world.kill(first)
+    world.clock.set_wall(NOON + 10 * MINUTE)
+    await world.make(owner=None)  # nobody notices: the newest records are of the right time
+    await world.store.write(lambda tx: audit.record(tx, "someone", "run", "something"))
+    await world.start("own_b")
+    await world.advance(130)
+    assert len(world.connector.started) == orders + 1
+    assert await world.next_due() == NOON + HOUR
 
 
 # A clock that cannot be right

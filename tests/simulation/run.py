@@ -23,7 +23,7 @@ CALM_SECONDS = 60.0  # nothing breaks any more, people and jobs go on
 LOST_GRACE_SECONDS = 120.0  # DESIGN §2 unknown
 LEASE_SECONDS = 60.0  # DESIGN §5
 LIVE_WITHIN_SECONDS = 2 * LEASE_SECONDS + 30 + LOST_GRACE_SECONDS
-STANDSTILL_SECONDS, MOST_ROUNDS = 100.0, 12
+STANDSTILL_SECONDS, MOST_ROUNDS = 160.0, 8  # longer than any step may take
 SHARED_MEMORY = Path("/dev/shm")  # a folder of our own is made in it
 
 

@@ -155,10 +155,10 @@ class ClockWatch:
         """What happened to the clock while no daemon ran is seen by the records alone."""
         assert self._last is not None, "the caller has read the clocks"
         at, newest = self._last.wall, self._newest
-        if newest is not None and newest - at > NOTICED:
+        if newest is None or newest - at <= NOTICED:  # something was recorded since the clock is right again
+            newest = await self._store.read(clock_changes.settled_ahead)
+        if newest is not None:
             await self._set_back(Change(kind=Kind.SET_BACK, at=at, by=newest - at), is_live=False)
-        elif await self._store.read(clock_changes.lies_ahead):
-            await self._store.write(clock_changes.take_back)
 
     async def _judge_again(self, wall: Micros) -> None:
         """Believe a clock that was set right; or one that is merely behind the records, when nobody has set it."""

@@ -75,31 +75,30 @@ def newest_record(tx: Tx) -> Micros | None:
     return max((row[0] for row in rows if row is not None), default=None)
 
 
-def lies_ahead(tx: Tx) -> bool:
-    """Whether schedules are settled beyond now. A look at each trigger: for a start, and for a clock that was set."""
-    return tx.driver.execute(_CLOCK.is_ahead, (tx.at + TAKEN_BACK_BEYOND,)).fetchone() is not None
+def settled_ahead(tx: Tx) -> Micros | None:
+    """Up to when schedules are settled, if that is beyond now. A look at each trigger: for a start."""
+    (until,) = tx.driver.execute(_CLOCK.furthest).fetchone()
+    return until if until is not None and until > tx.at + TAKEN_BACK_BEYOND else None
 
 
 def set_back(tx: Tx, change: Change, said: str, *, is_live: bool, known: Recorded | None = None) -> bool:
-    """Write down that the clock was set back, and let what waits go on as if it had always been right. Safe to repeat:
+    """Let what waits go on as if the clock that was set back had always been right, and write it down. Safe to repeat:
     who was silent for a while sees late what another daemon has settled.
 
-    False: another daemon on this store did so, or, where it is only found at a start (not `is_live`), an earlier start.
-    `known`: as for `record_once`.
+    False: it is written down already, by another daemon on this store, or, where it is only found at a start (not
+    `is_live`), by an earlier start. `known`: as for `record_once`.
     """
     tx.driver.execute(_CLOCK.one_at_a_time)
     done = latest(tx, Kind.SET_BACK)
-    if is_live and _has_told(tx, done, change, None, known):
-        return False
-    if done is not None and not is_live and _includes(done, change):
-        return False
-    record(tx, change, said)
+    is_known = _has_told(tx, done, change, None, known) if is_live else done is not None and _includes(done, change)
+    if not is_known:
+        record(tx, change, said)
     tx.driver.execute(_CLOCK.hosts, (tx.at, tx.at))
     for waits in (_CLOCK.retries, _CLOCK.patience):
         tx.driver.execute(waits, (change.by, tx.at, tx.at, tx.at + change.by))
     for moments in (_CLOCK.paces, _CLOCK.deferred, _CLOCK.fanouts):
         tx.driver.execute(moments, (tx.at, tx.at))
-    return True
+    return not is_known
 
 
 def _has_told(tx: Tx, done: Recorded | None, change: Change, machine: str | None, known: Recorded | None) -> bool:

@@ -11,8 +11,8 @@ SELECT created_at FROM run ORDER BY id DESC LIMIT 1
 -- name: newest_audit
 SELECT at FROM audit ORDER BY id DESC LIMIT 1
 
--- name: is_ahead
-SELECT 1 FROM due WHERE high_water > ? LIMIT 1
+-- name: furthest
+SELECT max(high_water) FROM due
 
 -- name: one_at_a_time
 SELECT cap FROM run_limit WHERE key = 'runs' /*pg: FOR UPDATE */
