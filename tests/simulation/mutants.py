@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.engine import clock_watch, engine, evidence, leases, planner, reporter, rescuer, verdict, worker
+from rota.engine import attempts, clock_watch, engine, evidence, leases, planner, reporter, rescuer, verdict, worker
 from rota.storage import (
     admission,
     claiming,
@@ -97,7 +97,7 @@ _ALL = (
     Mutant("goes-on-anyway", "the next step has its turn though this one failed",
            (instead(verdict, "goes_on", lambda *_: True),)),
     Mutant("lost-is-failed", "an attempt of which nobody can tell is called failed",
-           (around(worker, "state_of", wrongs.lost_is_failed),)),
+           (around(attempts, "state_of", wrongs.lost_is_failed),)),
     Mutant("intent-unawaited", "the next step begins before its intent is durable",
            (around(reporter.Reporter, "commit", wrongs.without_waiting),)),
     Mutant("unfenced", "verdicts do not name the fence of their claim", _UNFENCED,

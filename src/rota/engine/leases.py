@@ -50,7 +50,7 @@ class Leases:
         self._renewed = clock.boottime()  # it was made known a moment ago
         # (monotonic: since when the store's clock is trusted, when it was seen last; its own time then)
         self._trusted: tuple[float, float, Micros] | None = None
-        worker.is_silent = self.is_silent
+        worker.attempts.is_silent = self.is_silent
 
     def is_silent(self) -> bool:
         """Whether the last sign of life was so long ago that others may carry on what this owner holds."""
@@ -84,7 +84,7 @@ class Leases:
             if began - self._renewed > self._lease / 2:  # what kept us from it may have kept all others too
                 self._trusted = None
             if self.is_silent():
-                self._worker.heard_again()
+                self._worker.attempts.heard_again()
             self._renewed, has_let_go = began, False
             await self._clock.sleep(self._lease / RENEWALS)
 
