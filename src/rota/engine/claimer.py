@@ -23,17 +23,15 @@ from rota.storage.work import Assignment, Report, Settled
 
 RETRY_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 5.0  # the wall clock is read again at least so often: it may be set, the machine may sleep
-APART_AT_ONCE = 250  # targets of one look, where ends are written beside it: the next ones are claimed while these end
 
 
 class Looked(NamedTuple):
-    """What a look found and did. `more`: it may not have been all."""
+    """What a look found and did."""
 
     settled: Settled
     work: list[Assignment]
     waiting: Waiting
     look_at: Micros | None  # the next moment at which time alone makes something claimable
-    more: bool = False
 
 
 class Claimer:
@@ -100,13 +98,12 @@ class Claimer:
         if expires_at is not None and expires_at <= tx.at:
             expire_unstarted(tx, settled, only_runs=self._only_runs)
         admit(tx, only_runs=self._only_runs, settled=settled)
-        most = min(slots, APART_AT_ONCE) if self.is_apart else slots
-        work = claim(tx, self._owner, slots=most, only_runs=self._only_runs, settled=settled)
+        work = claim(tx, self._owner, slots=slots, only_runs=self._only_runs, settled=settled)
         waiting = what_waits(tx, only_runs=self._only_runs)
         moments = (next_look(tx, self._only_runs), waiting.turn_at, waiting.expires_at)
         look_at = min((moment for moment in moments if moment is not None), default=None)
         self.have_ended(tx, slots, settled, waiting)
-        return Looked(settled, work, waiting, look_at, more=len(work) == most < slots)
+        return Looked(settled, work, waiting, look_at)
 
     def have_ended(self, tx: Tx, slots: int, settled: Settled, waiting: Waiting) -> None:
         """Do, last in a transaction, what ended runs ask for. `waiting`: as far as it is known."""
@@ -119,7 +116,6 @@ class Claimer:
     def took(self, looked: Looked) -> None:
         """After the commit: note what waits, and hand on what was claimed."""
         self.waiting, self._look_at = looked.waiting, looked.look_at
-        self._is_wanted = self._is_wanted or looked.more
         self._stirred.set()  # there may be another moment to sleep until
         if looked.work:
             reach("claim.committed")
