@@ -1,0 +1,61 @@
+"""A world in which nothing is drawn: one daemon lives through a clock that is two days ahead for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rota.domain.instant import DAY, SECOND
+from rota.domain.job import JobSpec, NamedTrigger
+from tests.simulation.check_coverage import check_coverage
+from tests.simulation.facts import Facts
+from tests.simulation.instants import Every
+from tests.simulation.jobs import TRIGGER, Job, steps
+from tests.simulation.mutants import ALL
+from tests.simulation.nature import Nature, Recipe
+from tests.simulation.people import settle_in
+from tests.simulation.weather import come_back, set_clock
+from tests.simulation.world import World
+
+RHYTHM = Every(45)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(1, tmp_path, Nature(random.Random(1)))
+    spec = JobSpec(name="job", triggers=(NamedTrigger(name=TRIGGER, rule=RHYTHM.rule),), steps=steps("job", 1))
+    world.jobs = [Job(spec, RHYTHM, Recipe())]
+    settle_in(world)
+    asyncio.set_event_loop(world.loop)
+    yield world
+    asyncio.set_event_loop(None)
+    world.end()
+
+
+async def a_clock_goes_astray(world: World) -> int:
+    """How many starts there are once it is right."""
+    world.start("daemon", 0)
+    await asyncio.sleep(100)
+    world.is_astray = True
+    set_clock(world, 2 * DAY / SECOND)
+    await asyncio.sleep(20)
+    come_back(world)
+    before = len(world.witness.lives)
+    await asyncio.sleep(4 * 45)
+    return len(world.witness.lives) - before
+
+
+def test_schedules_go_on_once_the_clock_is_right(world: World) -> None:
+    assert world.loop.run_until_complete(a_clock_goes_astray(world)) == 4
+    assert list(check_coverage(Facts(world))) == []
+
+
+@pytest.mark.parametrize("name", ["steps-overlooked", "ahead-kept"])
+def test_that_nobody_sees_to_it_is_noticed(world: World, name: str) -> None:
+    """In a world of its own: in those that are drawn most daemons are soon started anew, and see to it then."""
+    with ALL[name].planted():
+        assert world.loop.run_until_complete(a_clock_goes_astray(world)) == 0
