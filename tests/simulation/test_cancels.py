@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rota.domain.job import JobSpec
 from rota.domain.reasons import Reason
 from tests.simulation.check_bounds import CANCELLED_WITHIN, check_bounds
 from tests.simulation.facts import Facts
-from tests.simulation.jobs import Job, steps
 from tests.simulation.mutants import ALL
-from tests.simulation.nature import Nature, Recipe
-from tests.simulation.people import request_of, settle_in
+from tests.simulation.people import request_of
 from tests.simulation.process import Process
+from tests.simulation.undrawn import a_world_of, an_endless_job
 from tests.simulation.world import World
-
-FOREVER = 10_000.0
-ENDLESS = Recipe(1e9, FOREVER)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(1, tmp_path, Nature(random.Random(1), recipes={"long": ENDLESS}))
-    world.jobs = [Job(JobSpec(name="long", steps=steps("long", 1, timeout_seconds=FOREVER)), None, ENDLESS)]
-    settle_in(world)
-    asyncio.set_event_loop(world.loop)
-    yield world
-    asyncio.set_event_loop(None)
-    world.end()
+    with a_world_of(an_endless_job(), tmp_path) as world:
+        yield world
 
 
 async def cancel(world: World, daemon: Process, run_id: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from rota.storage.leases import Terms
 from tests.simulation import wrong_leases
 from tests.simulation.jobs import Job, steps
 from tests.simulation.mutants import ALL
-from tests.simulation.nature import Nature, Recipe
-from tests.simulation.people import request_of, settle_in
+from tests.simulation.nature import Recipe
+from tests.simulation.people import request_of
 from tests.simulation.process import Process
 from tests.simulation.sabotage import Mutant, around, instead
+from tests.simulation.undrawn import FOREVER, a_world_of, an_endless_job
 from tests.simulation.weather import set_clock
 from tests.simulation.world import World
 
-FOREVER = 10_000.0
-ENDLESS = Recipe(1e9, FOREVER)
 LOST_RUNS_ON = Mutant(
     "lost-runs-on", "who cannot renew does not end what others are about to take for lost",
     (instead(worker.Worker, "end_local", wrong_leases.leave_alone),),
@@ -41,14 +39,8 @@ GIVEN_UP_STAYS = Mutant(
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    nature = Nature(random.Random(1), shares_store=True, hangs=True, recipes={"long": ENDLESS})
-    world = World(1, tmp_path, nature)
-    world.jobs = [Job(JobSpec(name="long", steps=steps("long", 1, timeout_seconds=FOREVER)), None, ENDLESS)]
-    settle_in(world)
-    asyncio.set_event_loop(world.loop)
-    yield world
-    asyncio.set_event_loop(None)
-    world.end()
+    with a_world_of(an_endless_job(), tmp_path, shares_store=True, hangs=True) as world:
+        yield world
 
 
 async def trigger(world: World, process: Process) -> None:
@@ -155,15 +147,10 @@ def test_that_a_mutant_stays_is_noticed(world: World) -> None:
 def repeating(tmp_path: Path) -> Iterator[World]:
     """What it runs takes as long as it takes, and may be run again where nobody knows how it ended."""
     recipe = Recipe(1e9, 100.0, failing=0.0)
-    world = World(1, tmp_path, Nature(random.Random(1), shares_store=True, recipes={"again": recipe}))
     work = steps("again", 1, timeout_seconds=FOREVER, idempotent=True)
-    world.jobs = [Job(JobSpec(name="again", steps=work), None, recipe)]
-    world.terms = Terms("", 30 * SECOND, 40 * SECOND)
-    settle_in(world)
-    asyncio.set_event_loop(world.loop)
-    yield world
-    asyncio.set_event_loop(None)
-    world.end()
+    with a_world_of(Job(JobSpec(name="again", steps=work), None, recipe), tmp_path, shares_store=True) as world:
+        world.terms = Terms("", 30 * SECOND, 40 * SECOND)
+        yield world
 
 
 async def sleeps_before_it_tells(world: World) -> None:

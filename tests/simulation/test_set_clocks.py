@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rota.domain.instant import DAY, SECOND
-from rota.domain.job import JobSpec, NamedTrigger
 from tests.simulation.check_coverage import check_coverage
 from tests.simulation.facts import Facts
-from tests.simulation.instants import Every
-from tests.simulation.jobs import TRIGGER, Job, steps
 from tests.simulation.mutants import ALL
-from tests.simulation.nature import Nature, Recipe
-from tests.simulation.people import settle_in
+from tests.simulation.undrawn import a_job_by_the_clock, a_world_of
 from tests.simulation.weather import come_back, set_clock
 from tests.simulation.world import World
-
-RHYTHM = Every(45)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(1, tmp_path, Nature(random.Random(1)))
-    spec = JobSpec(name="job", triggers=(NamedTrigger(name=TRIGGER, rule=RHYTHM.rule),), steps=steps("job", 1))
-    world.jobs = [Job(spec, RHYTHM, Recipe())]
-    settle_in(world)
-    asyncio.set_event_loop(world.loop)
-    yield world
-    asyncio.set_event_loop(None)
-    world.end()
+    with a_world_of(a_job_by_the_clock(), tmp_path) as world:
+        yield world
 
 
 async def a_clock_goes_astray(world: World) -> int:
