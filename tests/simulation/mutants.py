@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.engine import attempts, clock_watch, engine, evidence, leases, planner, reporter, rescuer, verdict, worker
+from rota.engine import attempts, engine, evidence, leases, planner, reporter, rescuer, verdict, worker
 from rota.storage import (
     admission,
     claiming,
@@ -140,8 +140,6 @@ _ALL = (
            (instead(clock_changes, "take_back", lambda _: 0),), frozenset({"astray"})),
     Mutant("spans-kept", "what was refused while the clock was far ahead is not decided again",
            (instead(clock_changes, "_shorten", wrongs.nothing),), frozenset({"astray"})),
-    Mutant("steps-overlooked", "nobody looks whether the clock was set",
-           (instead(clock_watch.ClockWatch, "_look", wrong_leases.leave_alone),), frozenset({"astray"})),
     Mutant("waits-kept", "what waits for a time that the clock has left waits for it",
            (instead(clock_changes, "set_back", lambda *_, **__: True),), frozenset({"astray", "retrying"})),
     Mutant("commit-repeated", "a commit whose answer was lost is carried out again",
