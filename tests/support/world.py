@@ -91,7 +91,7 @@ class World(StoreWorld):
         made: set[int] | None = None if oversees else set()
         worker = Worker(
             owner=owner, store=store, clock=clock, plans=plans_, hosts=Hosts(store), connectors=connectors,
-            renderer=self.renderer, output=pump, events=events, only_runs=made,
+            renderer=self.renderer, output=pump, events=events, only_runs=made, claims_apart=terms is not None,
         )  # fmt: skip
         planner = Planner(store=store, clock=clock, plans=plans_, worker=worker, owner=owner) if plans else None
         launcher = EngineLauncher(
