@@ -41,7 +41,6 @@ from rota.templating.renderer import Renderer
 T = TypeVar("T")
 # The run cap bounds what runs at once; this only bounds what one process takes on in memory.
 SLOTS = 20_000
-_HEARD_SECONDS = 0.05
 
 
 class Worker:
