@@ -249,7 +249,7 @@ async def test_what_one_node_cannot_start_another_does_at_once(worlds: tuple[Wor
     one, other = worlds
     full = await one.start("own_a")
     await other.start("own_b")
-    full.worker.close()
+    full.worker.holds_back = lambda: True
     job = await one.a_job("job", MANUAL, steps=[a_command()])
     await one.trigger(full, job)
     await started(other)

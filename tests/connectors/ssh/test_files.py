@@ -182,6 +182,11 @@ async def test_a_folder_is_made_once(do: Do, folder: Path) -> None:
     assert mode_of(path) == 0o2750
 
 
+async def test_of_several_who_make_a_folder_at_once_none_fails(do: Do, folder: Path) -> None:
+    results = await asyncio.gather(*(do(op("mkdir", folder / "a")) for _ in range(8)))
+    assert [result.message for result in results if not result.ok] == []
+
+
 async def test_folders_above_are_made_when_asked(do: Do, folder: Path) -> None:
     assert not (await do(op("mkdir", folder / "a" / "b"))).ok
     assert (await do(op("mkdir", folder / "a" / "b", parents=True))).changed

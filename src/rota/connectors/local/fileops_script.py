@@ -187,8 +187,12 @@ def mkdir(path: str, request: Request) -> Answer:
     if not folder.is_dir():
         if request["parents"]:
             folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-        done = "created"
+        try:
+            folder.mkdir()
+            done = "created"
+        except FileExistsError:
+            if not folder.is_dir():  # else somebody has made it in between
+                raise
     if mode is not None and stat.S_IMODE(folder.stat().st_mode) != mode:
         if folder.is_symlink():
             raise Wrong(f"{path} is a symbolic link; name the folder itself to change its mode")

@@ -88,8 +88,9 @@ do_mkdir() {
   word=same
   if [ ! -d "$path" ]; then
     [ "$parents" = 1 ] && [ ! -d "$folder" ] && try mkdir -p -- "$folder"
-    try mkdir -- "$path"
-    word=made
+    if said=$(mkdir -- "$path" 2>&1); then word=made
+    elif [ ! -d "$path" ]; then say "error $said"
+    fi
   fi
   if [ "$mode" != - ]; then
     permissions "$path/."

@@ -130,8 +130,12 @@ class Sftp:
             self.has_begun = True
             if op.parents:
                 await self._client.makedirs(posixpath.dirname(path), exist_ok=True)
-            await self._client.mkdir(path)
-            done = "created"
+            try:
+                await self._client.mkdir(path)
+                done = "created"
+            except asyncssh.SFTPError:
+                if not await self._client.isdir(path):  # else somebody has made it in between
+                    raise
         if op.mode is not None and stat.S_IMODE(_mode(await self._client.stat(path))) != op.mode:
             if await self._client.islink(path):
                 raise Wrong(f"{path} is a symbolic link; name the folder itself to change its mode")
