@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rota.domain.errors import Unavailable
 from rota.domain.instant import SECOND, Micros
+from rota.engine.patience import patiently
 from rota.failpoints import reach
 from rota.ports import Clock, Hint, Store, Tx
 from rota.storage import turns
@@ -21,7 +21,6 @@ from rota.storage.finishing import expire_unstarted, free_slots
 from rota.storage.parking import next_look
 from rota.storage.work import Assignment, Report, Settled
 
-RETRY_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 5.0  # the wall clock is read again at least so often: it may be set, the machine may sleep
 
 
@@ -86,7 +85,7 @@ class Claimer:
             await self._rest()
             self._is_wanted, self._busy = False, True
             try:
-                looked = await self._write()
+                looked = await patiently(self._clock, self._look)
             finally:
                 self._busy = False
             self._on_settled((), looked.settled)
@@ -131,10 +130,6 @@ class Claimer:
             else:
                 return
 
-    async def _write(self) -> Looked:
-        while True:
-            slots = self._slots()
-            try:
-                return await self._store.write(lambda tx: self.look_in(tx, slots, Settled({}, set(), [])))  # noqa: B023  # awaited here
-            except Unavailable:
-                await self._clock.sleep(RETRY_SECONDS)
+    async def _look(self) -> Looked:
+        slots = self._slots()
+        return await self._store.write(lambda tx: self.look_in(tx, slots, Settled({}, set(), [])))

@@ -20,6 +20,8 @@ from rota.storage.work import Assignment
 
 
 class Launched(NamedTuple):
+    """What became of a request: its run, what of that is this owner's already, and what it replaces."""
+
     run_id: int
     work: list[Assignment]
     cancels: list[CancelOrder]

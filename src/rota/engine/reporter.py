@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rota.domain.errors import Unavailable
-from rota.engine.claimer import RETRY_SECONDS, Claimer, Looked
+from rota.engine.claimer import Claimer, Looked
+from rota.engine.patience import RETRY_SECONDS
 from rota.failpoints import reach
 from rota.ports import Clock, Store, Tx
 from rota.storage.finishing import move_on, settle
