@@ -58,7 +58,7 @@ async def test_changes_and_output_come_in_order_up_to_the_end(rota: Rota) -> Non
                 seen.append("run")
                 rota.output.write(run_id, 1, b"hello")
                 rota.events.touched(run_id)
-            case Wrote(output):
+            case Wrote([output]):
                 seen.append(output["text"])
                 if output["text"] == "hello":
                     rota.output.write(run_id, 1, b"world")
@@ -95,7 +95,7 @@ async def test_the_end_waits_for_output_that_is_still_on_its_way(rota: Rota) -> 
             case Snapshot():
                 await ends(rota, run_id)
                 asyncio.get_running_loop().call_later(0.1, rota.output.write, run_id, 1, b"late\n")
-            case Wrote(output):
+            case Wrote([output]):
                 seen.append(output["text"])
             case End():
                 seen.append("end")
@@ -117,8 +117,19 @@ async def test_a_stream_resumes_behind_the_last_output_that_was_seen(rota: Rota)
         rota.output.write(run_id, 1, word)
     await ends(rota, run_id)
     rota.clock.advance(3)
-    texts = [event.output["text"] async for event in following(rota, run, after=2) if isinstance(event, Wrote)]
-    assert texts == ["three"]
+    [wrote] = [event async for event in following(rota, run, after=2) if isinstance(event, Wrote)]
+    assert [output["text"] for output in wrote.outputs] == ["three"]
+
+
+async def test_output_that_is_stored_already_is_told_in_one_piece(rota: Rota) -> None:
+    run, run_id = await an_attempt(rota)
+    for word in (b"one", b"two"):
+        rota.output.write(run_id, 1, word)
+    await ends(rota, run_id)
+    wrote, end = [event async for event in following(rota, run)]
+    assert isinstance(wrote, Wrote)
+    assert [output["text"] for output in wrote.outputs] == ["one", "two"]
+    assert isinstance(end, End)
 
 
 async def test_a_stream_ends_without_an_end_when_the_process_stops(rota: Rota) -> None:

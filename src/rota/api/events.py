@@ -10,7 +10,7 @@ from rota.usecases.follow import Changed, End, Ping, RunEvent, Snapshot, Wrote
 
 
 async def encoded(events: AsyncGenerator[RunEvent, None]) -> AsyncIterator[bytes]:
-    """One piece of bytes an event, so that each is sent as it comes."""
+    """Each event as it comes; pieces of output that came together are sent together."""
     async with aclosing(events):
         async for event in events:
             match event:
@@ -18,8 +18,8 @@ async def encoded(events: AsyncGenerator[RunEvent, None]) -> AsyncIterator[bytes
                     yield _event("run", run)
                 case Changed(change):
                     yield _event("change", change)
-                case Wrote(output):
-                    yield _event("output", output, f"id: {output['seq']}\n")
+                case Wrote(outputs):
+                    yield b"".join(_event("output", output, f"id: {output['seq']}\n") for output in outputs)
                 case End(run):
                     yield _event("end", run)
                 case Ping():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -78,8 +77,7 @@ class AttemptRow(NamedTuple):
     finished_at: Micros | None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetRow:
+class TargetRow(NamedTuple):
     """A run target with its attempts, in the order they were made.
 
     `held_by`: the run (its id's 16 hex digits) that has the host's lock, and its title, for a target locked out.
@@ -128,18 +126,27 @@ class HistoryCursor(NamedTuple):
     ledger_id: int
 
 
+class Writer(NamedTuple):
+    """Of one attempt's output. `step` is the place of the step in the run's plan, from 0."""
+
+    host: str
+    step: int
+    number: int
+
+
 BEGINNING = HistoryCursor(1 << 62, 1 << 62)
+# Once: the columns of an alias are made anew for each, and who watches a run asks five times a second.
+_ORIGINAL, _HOLDER = tables.run.alias("original"), tables.run.alias("holder")
 
 
 def _runs(*conditions: ColumnElement[bool]) -> Select[Any]:
     run, job, version = tables.run, tables.job, tables.job_version
-    original = tables.run.alias("original")
     own = [run.c[name] for name in RunRow._fields[: RunRow._fields.index("job_name")]]
     return (
-        select(*own, job.c.name, job.c.public_id, version.c.number, version.c.digest, original.c.public_id)
+        select(*own, job.c.name, job.c.public_id, version.c.number, version.c.digest, _ORIGINAL.c.public_id)
         .outerjoin(job, job.c.id == run.c.job_id)
         .outerjoin(version, version.c.id == run.c.job_version_id)
-        .outerjoin(original, original.c.id == run.c.rerun_of)
+        .outerjoin(_ORIGINAL, _ORIGINAL.c.id == run.c.rerun_of)
         .where(*conditions)
     )
 
@@ -209,22 +216,21 @@ def targets_of(tx: Tx, run_id: int, *, since: Micros | None = None) -> list[Targ
     `since`: only those that may have changed after that instant, so that a watcher of ten thousand reads a few.
     """
     target, attempt = tables.run_target.c, tables.attempt.c
-    lock, holder = tables.host_lock, tables.run.alias("holder")
+    lock, holder = tables.host_lock, _HOLDER
     wanted = [target.run_id == run_id]
     if since is not None:
         at_work = (target.state != TargetState.QUEUED) & target.finished_at.is_(None)
         wanted.append(at_work | target.waiting_for.is_not(None) | (target.finished_at >= since))
     attempts: dict[int, list[AttemptRow]] = {}
     columns = [attempt[name] for name in AttemptRow._fields]
-    for row in tx.execute(
-        select(*columns).join(tables.run_target, target.id == attempt.run_target_id).where(*wanted).order_by(attempt.id)
-    ):
-        attempts.setdefault(row.run_target_id, []).append(AttemptRow._make(row))
+    made = select(*columns).join(tables.run_target, target.id == attempt.run_target_id).where(*wanted)
+    for one in map(AttemptRow._make, tx.execute(made.order_by(attempt.id)).all()):
+        attempts.setdefault(one.run_target_id, []).append(one)
     found = tx.execute(
         select(
             target.id, target.host, target.state, target.reason, target.message, target.batch, target.waiting_for,
-            target.not_before, holder.c.public_id.label("held_by"), holder.c.title.label("held_by_title"),
-            target.cursor, target.changed, target.owner, target.lost_since, target.started_at, target.finished_at,
+            target.not_before, holder.c.public_id, holder.c.title, target.cursor,
+            target.changed, target.owner, target.lost_since, target.started_at, target.finished_at,
         )
         .select_from(tables.run_target)
         .outerjoin(lock, (target.reason == Reason.HOST_LOCKED) & (lock.c.host == target.host))
@@ -232,7 +238,18 @@ def targets_of(tx: Tx, run_id: int, *, since: Micros | None = None) -> list[Targ
         .where(*wanted)
         .order_by(target.id)
     )  # fmt: skip
-    return [TargetRow(**row, attempts=tuple(attempts.get(row["id"], ()))) for row in found.mappings()]
+    return [TargetRow._make((*row, tuple(attempts.get(row.id, ())))) for row in found.all()]
+
+
+def writers_of(tx: Tx, attempt_ids: Iterable[int]) -> dict[int, Writer]:
+    """Attempt id -> whose output it is."""
+    target, attempt = tables.run_target.c, tables.attempt.c
+    statement = (
+        select(attempt.id, target.host, attempt.step, attempt.number)
+        .join(tables.run_target, target.id == attempt.run_target_id)
+        .where(attempt.id.in_(list(attempt_ids)))
+    )
+    return {row.id: Writer(row.host, row.step, row.number) for row in tx.execute(statement).all()}
 
 
 def digest_of(tx: Tx, run: RunRow, plan: str) -> str:

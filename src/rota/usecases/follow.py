@@ -7,7 +7,7 @@ case another process carries it out. A look reads what may have changed, not ten
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from rota.domain.authorize import Principal, Verb, authorize
@@ -43,7 +43,9 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    output: shapes.Output
+    """Pieces of output, in order."""
+
+    outputs: Sequence[shapes.Output]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,10 @@ class _Watched:
         return run
 
     def change(self, tx: Tx) -> shapes.RunChange | None:
-        """What is different since the last look; None where nothing is."""
+        """What is different since the last look; None where nothing is, or the run has ended: its end tells all."""
         row, targets = self._look(tx, since=self.since - SECOND)  # another process's clock may be a little behind
+        if self.ended_ago is not None:
+            return None
         by_state = runs.targets_by_state(tx, [row.id]).get(row.id, {})
         change = resources.run_change(row, by_state, targets, self.names)
         change["targets"] = [target for target in change["targets"] if self.targets.get(target["id"]) != target]
@@ -136,18 +140,19 @@ async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator
                 run = await ctx.store.read(watched.whole)
                 if watched.ended_ago is None:
                     yield Snapshot(run)
-            elif (change := await ctx.store.read(watched.change)) is not None and watched.ended_ago is None:
+            elif (change := await ctx.store.read(watched.change)) is not None:
                 quiet_since = loop.time()
                 yield Changed(change)
             took = loop.time() - began
-            async for item in _behind(ctx, row, after):
-                after, watched.read[item.attempt_id] = item.seq, item.offset + len(item.data)
-                for output in await text.read(ctx, row, [item], more_comes=True):
+            async for items in _behind(ctx, row, after):
+                after = items[-1].seq
+                watched.read.update((item.attempt_id, item.offset + len(item.data)) for item in items)
+                if outputs := await text.read(ctx, row, items, more_comes=True):
                     quiet_since = loop.time()
-                    yield Wrote(output)
+                    yield Wrote(outputs)
             if watched.is_over():
-                for output in await text.read(ctx, row, [], more_comes=False):
-                    yield Wrote(output)
+                if outputs := await text.read(ctx, row, [], more_comes=False):
+                    yield Wrote(outputs)
                 yield End(await ctx.store.read(watched.whole))
                 return
             if ctx.stopping.is_set():
@@ -160,13 +165,12 @@ async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator
             await _wait(touched, ended, pace=pace, longest=longest)
 
 
-async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[OutputItem]:
-    """All output behind `after` that is stored now. None where its store fails: how the run ends is told all the
-    same, and whoever asks for the output alone hears what is wrong with it."""
+async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[Sequence[OutputItem]]:
+    """All output behind `after` that is stored now, by page. None where its store fails: how the run ends is told all
+    the same, and whoever asks for the output alone hears what is wrong with it."""
     try:
         while items := await ctx.output.after(row.id, after, _PAGE):
-            for item in items:
-                yield item
+            yield items
             after = items[-1].seq
     except Unavailable:
         return

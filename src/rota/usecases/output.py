@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from rota.ports import OutputItem, Tx
 from rota.storage import freeze, runs
-from rota.storage.runs import RunRow
+from rota.storage.runs import RunRow, Writer
 from rota.usecases import resources, shapes
 from rota.usecases.context import Context
-
-
-class _Source(NamedTuple):
-    host: str
-    step: str
-    number: int
 
 
 class OutputText:
@@ -27,16 +20,17 @@ class OutputText:
     """
 
     def __init__(self) -> None:
-        self._sources: dict[int, _Source] = {}
+        self._steps: list[str] = []  # their names
+        self._writers: dict[int, Writer] = {}  # by attempt
         self._held: dict[int, OutputItem] = {}  # attempt -> the beginning of a character whose end has not come
 
     async def read(
         self, ctx: Context, row: RunRow, items: Sequence[OutputItem], *, more_comes: bool
     ) -> list[shapes.Output]:
         """The pieces as text. Unless `more_comes`, nothing is held back: half a character becomes U+FFFD."""
-        if any(item.attempt_id not in self._sources for item in items):
-            self._sources = await ctx.store.read(lambda tx: _sources(tx, row))
-        known = [item for item in items if item.attempt_id in self._sources]
+        if new := {item.attempt_id for item in items} - self._writers.keys():
+            await ctx.store.read(lambda tx: self._get_to_know(tx, row, new))
+        known = [item for item in items if item.attempt_id in self._writers]
         last = {item.attempt_id: item.seq for item in known}
         pieces: list[OutputItem] = []
         for item in known:
@@ -44,7 +38,15 @@ class OutputText:
         if not more_comes:
             pieces += self._held.values()
             self._held = {}
-        return [resources.output(piece, *self._sources[piece.attempt_id]) for piece in pieces if piece.data]
+        return [self._shown(piece) for piece in pieces if piece.data]
+
+    def _get_to_know(self, tx: Tx, row: RunRow, attempt_ids: Iterable[int]) -> None:
+        self._steps = self._steps or [step.name for step in freeze.get_plan(tx, row.plan_id).steps]
+        self._writers |= runs.writers_of(tx, attempt_ids)
+
+    def _shown(self, piece: OutputItem) -> shapes.Output:
+        writer = self._writers[piece.attempt_id]
+        return resources.output(piece, writer.host, self._steps[writer.step], writer.number)
 
     def _whole(self, item: OutputItem, *, hold: bool) -> Iterator[OutputItem]:
         """The piece, with what was held back before it; and if `hold`, without half a character at its end."""
@@ -71,15 +73,8 @@ async def read_page(ctx: Context, row: RunRow, *, after: int, limit: int) -> sha
 
 def unfinished_character(data: bytes) -> int:
     """How many bytes at the end of `data` are the beginning of a UTF-8 character whose end has not come (0 to 3)."""
+    if not data or data[-1] < 0x80:
+        return 0
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     decoder.decode(data[-4:])
     return len(decoder.getstate()[0])
-
-
-def _sources(tx: Tx, row: RunRow) -> dict[int, _Source]:
-    names = [step.name for step in freeze.get_plan(tx, row.plan_id).steps]
-    return {
-        attempt.id: _Source(target.host, names[attempt.step], attempt.number)
-        for target in runs.targets_of(tx, row.id)
-        for attempt in target.attempts
-    }
