@@ -10,10 +10,11 @@ import pytest
 from rota.storage.executor import InlineExecutor, ThreadExecutor
 from rota.storage.sqlite import READERS
 from tests.contract.store_world import AnyStore, StoreWorld, a_postgres_store, a_store
+from tests.contract.two_nodes import nodes, one, other, url
 from tests.support.clock import ManualClock
 from tests.support.postgres import emptied, postgres, store_database
 
-__all__ = ["postgres", "store_database"]  # fixtures
+__all__ = ["nodes", "one", "other", "postgres", "store_database", "url"]  # fixtures
 
 
 @pytest.fixture

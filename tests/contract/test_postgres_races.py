@@ -1,122 +1,23 @@
-"""Two processes on one PostgreSQL database, one of them stopped between two statements of its transaction.
-
-`test_races` lets many run and hopes that they meet; here they meet where the test says. Each node has its own line to
-the server, which is held up at a chosen word while the other one goes as far as it can.
-"""
+"""Plans, outboxes, cancels and ends on two nodes that meet between two statements (`two_nodes`)."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
 
-from rota.domain.errors import Skipped, Unavailable
+from rota.domain.errors import Skipped
 from rota.domain.policy import Overlap, Patience, Policies
 from rota.domain.reasons import Reason
-from rota.domain.states import AttemptState
 from rota.engine.events import RunEvents
-from rota.engine.launcher import _launch
 from rota.engine.outbox import Outbox
-from rota.ports import Tx
-from rota.storage import launching, limits
 from rota.storage.admission import admit
 from rota.storage.finishing import CancelOrder, expire_unstarted
-from rota.storage.leases import Terms, are_signs_ahead, bring_signs_back, renew, silent_owners, take_from
-from rota.storage.postgres import TRIES, PostgresStore
-from rota.storage.rescue import Rescued, add_owner, take_over
-from rota.storage.work import AttemptEnd, Report
-from tests.contract.store_world import MINUTELY, StoreWorld, a_command, a_postgres_store
-from tests.support.clock import ManualClock
-from tests.support.daemon import until
-from tests.support.postgres import emptied
-from tests.support.postgres_proxy import COMMIT, Hold, Proxy, a_proxy
-
-T = TypeVar("T")
-
-
-@dataclass
-class Node(StoreWorld):
-    """One process, and its line to the server."""
-
-    store: PostgresStore
-    proxy: Proxy = field(kw_only=True)
-
-    async def loaded(self) -> None:
-        """Have the cards of what is due in the next minute, as a planner has."""
-        await self.load_ahead(60)
-
-    async def launch(self, request: Any, owner: str = "own_b") -> Any:
-        """What a person's trigger does in the store."""
-        return await self.store.write(lambda tx: _launch(tx, request, owner, 1000))
-
-    async def take_over(self, dead: str, owner: str) -> list[Rescued]:
-        return await self.store.write(lambda tx: take_over(tx, dead, owner))
-
-
-@pytest.fixture
-def nodes(store_database: str) -> Iterator[tuple[Node, Node]]:
-    """Two processes on one database, whose clocks agree."""
-    clock = ManualClock()
-    with ExitStack() as stack:
-        a_postgres_store(emptied(store_database), clock).close()
-        made = []
-        for _ in range(2):
-            proxy = stack.enter_context(a_proxy(store_database))
-            store = PostgresStore(proxy.url, clock=clock)
-            stack.callback(store.close)
-            made.append(Node(store, clock, proxy=proxy))
-        yield made[0], made[1]
-
-
-@pytest.fixture
-def one(nodes: tuple[Node, Node]) -> Node:
-    """The process that is held up."""
-    return nodes[0]
-
-
-@pytest.fixture
-def other(nodes: tuple[Node, Node]) -> Node:
-    """The process that goes on meanwhile."""
-    return nodes[1]
-
-
-@pytest.fixture
-def url(store_database: str) -> str:
-    return store_database
-
-
-async def meet(hold: Hold, held: Awaitable[T], meanwhile: Awaitable[Any], url: str) -> tuple[T, Any]:
-    """Have `held` stop at its hold, `meanwhile` go as far as it can, which may be its end, and both end then."""
-    first = asyncio.ensure_future(held)
-    await hold.reached()
-    second = asyncio.ensure_future(meanwhile)
-    waiting = asyncio.ensure_future(asyncio.to_thread(until, lambda: second.done() or is_somebody_blocked(url)))
-    await waiting
-    hold.release()
-    return await first, await second
-
-
-async def pass_by(hold: Hold, held: Awaitable[T], meanwhile: Awaitable[Any]) -> tuple[T, Any]:
-    """As `meet`, where `meanwhile` must come to its end while `held` still stands."""
-    first = asyncio.ensure_future(held)
-    await hold.reached()
-    after = await asyncio.wait_for(meanwhile, 20)
-    hold.release()
-    return await first, after
-
-
-def is_somebody_blocked(url: str) -> bool:
-    """Whether a connection to this database waits for another's lock."""
-    with psycopg.connect(url, autocommit=True) as watcher:
-        query = "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
-        return watcher.execute(query + " AND datname = current_database()").fetchone() is not None
-
+from tests.contract.store_world import MINUTELY
+from tests.contract.two_nodes import Node, meet, pass_by
+from tests.support.postgres_proxy import COMMIT
 
 # Two triggers of one job, planned on two nodes at once
 
@@ -312,18 +213,9 @@ async def test_a_claim_passes_over_what_is_just_cancelled(one: Node, other: Node
     assert await other.claim("own_b") == []
 
 
-async def a_waiting_run(node: Node, **fields: Any) -> int:
-    """A run that waited for the only slot, which is free now."""
-    await node.cap(1)
-    _, work = await node.make()
-    run_id, _ = await node.make(**fields)
-    await node.end(*work)
-    return run_id
-
-
 @pytest.mark.parametrize("word", [b"SELECT id, job_id", b"UPDATE run SET state", COMMIT])
 async def test_a_run_is_cancelled_or_admitted_and_never_both(one: Node, other: Node, url: str, word: bytes) -> None:
-    run_id = await a_waiting_run(one)
+    run_id = await one.a_waiting_run()
     admitted, order = await meet(one.proxy.hold_at(word), one.admit(), other.cancel(run_id), url)
     assert order is None  # it ended at once, in whatever order the two came
     assert await one.runs("state") == ["succeeded", "cancelled"]
@@ -336,7 +228,7 @@ async def test_a_run_is_cancelled_or_admitted_and_never_both(one: Node, other: N
 async def test_a_run_whose_patience_is_over_expires_or_is_admitted_and_never_both(
     one: Node, other: Node, url: str, word: bytes
 ) -> None:
-    run_id = await a_waiting_run(one, patience=Patience(queue_timeout=60_000_000))
+    run_id = await one.a_waiting_run(patience=Patience(queue_timeout=60_000_000))
 
     async def expire_later() -> None:
         one.clock.advance(61)
@@ -349,251 +241,6 @@ async def test_a_run_whose_patience_is_over_expires_or_is_admitted_and_never_bot
     states = await one.sql("SELECT state FROM run_target WHERE run_id = ?", run_id)
     assert states == [("skipped",)] * len(admitted)
     assert await one.used() == 0
-
-
-# Caps
-
-
-@pytest.mark.parametrize("word", [b"SELECT count(*) FROM run_target", b"UPDATE run_target", COMMIT])
-async def test_a_cap_on_targets_is_not_overshot_by_two_that_claim(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
-    await one.sql("INSERT INTO run_limit (key, cap, used) VALUES ('targets', 3, 0)")
-    for _ in range(2):
-        await one.make(targets=2, owner=None)
-    await meet(one.proxy.hold_at(word), one.claim("own_a", slots=2), other.claim("own_b", slots=2), url)
-    assert await one.one("SELECT count(*) FROM run_target WHERE state = 'running'") in {2, 3}
-    await one.claim("own_a")
-    assert await one.one("SELECT count(*) FROM run_target WHERE state = 'running'") == 3
-
-
-async def meet_at_a_cap_of_one(one: Node, other: Node, url: str, word: bytes) -> None:
-    """Two make a run each where there is room for one: the other's waits."""
-    await one.cap(1)
-    requests = [await node.request() for node in (one, other)]
-    await meet(
-        one.proxy.hold_at(word), one.launch(requests[0], "own_a"), other.launch(requests[1], "own_b"), url
-    )  # fmt: skip
-    assert sorted(await one.runs()) == ["running", "waiting"]
-    assert await one.used() == 1
-
-
-@pytest.mark.parametrize("word", [b"SELECT cap, used", b"INSERT INTO run (", COMMIT])
-async def test_the_cap_on_runs_is_not_overshot_by_two_that_make_them(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
-    await meet_at_a_cap_of_one(one, other, url, word)
-
-
-BATCHES = [b"SAVEPOINT launch", b"INSERT INTO run (", b"UPDATE run_limit", COMMIT]
-
-
-@pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every start goes the way of a batch of many: the caps are held last."""
-    monkeypatch.setattr(launching, "MANY", 1)
-
-
-@pytest.mark.usefixtures("batches")
-@pytest.mark.parametrize("word", BATCHES)
-async def test_the_cap_on_runs_is_not_overshot_by_two_batches_that_both_saw_room(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
-    await meet_at_a_cap_of_one(one, other, url, word)
-
-
-@pytest.mark.usefixtures("batches")
-@pytest.mark.parametrize("word", BATCHES)
-@pytest.mark.parametrize("key", ["targets", "host:host-1"])
-async def test_a_cap_on_targets_is_not_overshot_by_two_batches_that_both_saw_room(
-    one: Node, other: Node, url: str, word: bytes, key: str
-) -> None:
-    await one.sql("INSERT INTO run_limit (key, cap, used) VALUES (?, 1, 0)", key)
-    requests = [await node.request(targets=2) for node in (one, other)]
-    await meet(
-        one.proxy.hold_at(word), one.launch(requests[0], "own_a"), other.launch(requests[1], "own_b"), url
-    )  # fmt: skip
-    at_work = {row.key: row.used for row in await one.store.read(limits.all_limits)}
-    assert at_work[key] == 1
-    await one.claim()
-    assert {row.key: row.used for row in await one.store.read(limits.all_limits)} == at_work
-
-
-@pytest.mark.usefixtures("batches")
-@pytest.mark.parametrize("word", BATCHES)
-async def test_a_cap_on_targets_is_not_overshot_by_a_batch_and_a_claim(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
-    await one.sql("INSERT INTO run_limit (key, cap, used) VALUES ('targets', 3, 0)")
-    request = await one.request(targets=2)
-    await one.make(targets=2, owner=None)
-    await meet(one.proxy.hold_at(word), one.launch(request, "own_a"), other.claim("own_b"), url)
-    await one.claim("own_a")
-    assert await one.one("SELECT count(*) FROM run_target WHERE state = 'running'") == 3
-
-
-@pytest.mark.usefixtures("batches")
-async def test_nobody_waits_for_a_batch_that_is_being_written(one: Node, other: Node) -> None:
-    _, [work] = await other.make()
-    request = await one.request()
-    hold = one.proxy.hold_at(b"INSERT INTO run (")
-    await pass_by(hold, one.launch(request, "own_a"), other.end(work))
-    assert (await one.runs(), await one.used()) == (["succeeded", "running"], 1)
-
-
-@pytest.mark.parametrize("word", [b"SELECT cap, used", b"UPDATE run SET state", COMMIT])
-async def test_the_cap_on_runs_is_not_overshot_by_two_that_admit(one: Node, other: Node, url: str, word: bytes) -> None:
-    await a_waiting_run(one)
-    await one.cap(0)
-    await one.make()
-    await one.cap(1)
-    admitted = await meet(one.proxy.hold_at(word), one.admit(), other.admit(), url)
-    assert sum(map(len, admitted)) == 1 == await one.used()
-
-
-# Owners: the silent, and those who take over from them
-
-LEASE, GRACE = 60_000_000, 120_000_000
-TERMS = Terms("other", LEASE, GRACE)
-
-
-async def a_silent_owner(node: Node) -> None:
-    await node.store.write(lambda tx: add_owner(tx, "own_a", kind="daemon", pid=1, node="one"))
-
-
-async def test_who_wakes_while_its_work_is_taken_changes_nothing(one: Node, other: Node, url: str) -> None:
-    _, [work] = await one.make()
-    taken, settled = await meet(one.proxy.hold_at(COMMIT), one.take_over("own_a", "own_b"), other.end(work), url)
-    assert settled.fenced == {work.claim}
-    assert await one.sql("SELECT state, owner, fence FROM run_target") == [("running", "own_b", 2)]
-    assert await one.sql("SELECT state FROM attempt") == [("running",)]
-    await one.end(taken[0].work)
-    assert (await one.runs(), await one.used()) == (["succeeded"], 0)
-
-
-@pytest.mark.parametrize("word", [b"UPDATE run_target SET cursor", b"INSERT INTO attempt", COMMIT])
-async def test_what_is_taken_stands_where_its_owner_left_it_at_that_very_moment(
-    one: Node, other: Node, url: str, word: bytes
-) -> None:
-    _, [work] = await one.make(steps=(a_command("a"), a_command("b")))
-    attempt = AttemptEnd(state=AttemptState.SUCCEEDED, finished_at=one.clock.now())
-    going_on = one.settle(Report(work=work, attempt=attempt, then=(1, 1)))
-    _, [taken] = await meet(one.proxy.hold_at(word), going_on, other.take_over("own_a", "own_b"), url)
-    cursor, attempt_id = (await one.sql("SELECT step, id FROM attempt WHERE state = 'running'"))[0]
-    assert (taken.work.cursor, taken.work.attempt_id, taken.attempt_open) == (cursor, attempt_id, True)
-    assert await one.sql("SELECT step, state FROM attempt ORDER BY id") == [(0, "succeeded"), (1, "running")]
-
-
-async def test_what_ends_at_the_moment_it_would_be_taken_is_not_taken(one: Node, other: Node, url: str) -> None:
-    _, [work] = await one.make()
-    _, taken = await meet(one.proxy.hold_at(COMMIT), one.end(work), other.take_over("own_a", "own_b"), url)
-    assert taken == []
-    assert await one.runs() == ["succeeded"]
-
-
-async def test_two_take_from_a_silent_one_and_one_gets_it(one: Node, other: Node, url: str) -> None:
-    await a_silent_owner(one)
-    await one.make(targets=3)
-    one.clock.advance(60 + 120)
-
-    def take(node: Node, owner: str) -> Awaitable[list[Rescued]]:
-        return node.store.write(lambda tx: take_from(tx, "own_a", owner, TERMS, may_give_up=True))
-
-    taken = await meet(one.proxy.hold_at(COMMIT), take(one, "own_b"), take(other, "own_c"), url)
-    assert sorted(map(len, taken)) == [0, 3]
-
-
-@pytest.mark.parametrize("word", [b"SELECT run_target.id", COMMIT])
-async def test_a_sign_of_life_that_comes_too_late_is_no_sign(one: Node, other: Node, url: str, word: bytes) -> None:
-    await a_silent_owner(one)
-    one.clock.advance(60 + 120)
-    taking = one.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS, may_give_up=True))
-    _, renewed = await meet(
-        one.proxy.hold_at(word), taking, other.store.write(lambda tx: renew(tx, "own_a")), url
-    )  # fmt: skip
-    assert renewed is None
-
-
-async def test_a_sign_of_life_that_comes_in_time_is_heard(one: Node, other: Node, url: str) -> None:
-    await a_silent_owner(one)
-    await one.make()
-    one.clock.advance(60 + 120)
-    _, taken = await meet(
-        one.proxy.hold_at(COMMIT), one.store.write(lambda tx: renew(tx, "own_a")),
-        other.store.write(lambda tx: take_from(tx, "own_a", "own_b", TERMS, may_give_up=True)), url,
-    )  # fmt: skip
-    assert taken == []
-
-
-async def test_signs_of_life_from_a_clock_that_was_ahead_are_brought_back_by_one_of_two(
-    one: Node, other: Node, url: str
-) -> None:
-    await a_silent_owner(one)
-    one.clock.advance(-3600)
-    assert await one.store.read(are_signs_ahead)
-    await meet(one.proxy.hold_at(COMMIT), one.store.write(bring_signs_back), other.store.write(bring_signs_back), url)
-    assert not await one.store.read(are_signs_ahead)
-    one.clock.advance(60 + 120)
-    assert await one.store.read(lambda tx: silent_owners(tx, TERMS)) == ["own_a"]
-
-
-# What the server refuses for now
-
-
-@pytest.mark.parametrize("code", ["40P01", "40001"])
-async def test_what_the_server_ended_for_others_sake_is_carried_out_again(one: Node, code: str) -> None:
-    calls = []
-
-    def write(tx: Tx) -> str:
-        calls.append(1)
-        tx.driver.execute("INSERT INTO instance VALUES ('a', '1')")
-        if len(calls) < TRIES:
-            tx.driver.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
-        return "done"
-
-    assert await one.store.write(write) == "done"
-    assert (len(calls), await one.one("SELECT count(*) FROM instance WHERE key = 'a'")) == (TRIES, 1)
-
-
-async def test_who_is_ended_for_others_sake_again_and_again_is_told_to_try_later(one: Node) -> None:
-    def write(tx: Tx) -> None:
-        tx.driver.execute("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END $$")
-
-    with pytest.raises(Unavailable, match="too many write at once"):
-        await one.store.write(write)
-
-
-@pytest.mark.parametrize("at_its_end", [False, True])
-async def test_who_stands_still_in_a_transaction_for_too_long_is_told_and_works_again(
-    one: Node, url: str, at_its_end: bool
-) -> None:
-    """A process that was stopped holds locks that everybody needs: the server ends its transaction (here at once).
-
-    Over a line of its own: the proxy may hang up before it has passed on the server's last word. That may be lost as
-    well where anything is sent to a server process that is gone: then all one knows is that it does not answer.
-    """
-    said = "stood still" if at_its_end else "stood still|does not answer"
-    store = PostgresStore(url, clock=one.clock)
-
-    def write(tx: Tx) -> None:
-        backend = Path(f"/proc/{tx.driver.connection.info.backend_pid}")
-        tx.driver.execute("INSERT INTO instance VALUES ('a', '1')")
-        tx.driver.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
-        until(lambda: not is_anybody_in_a_transaction(url) and not backend.exists())
-        if not at_its_end:
-            tx.driver.execute("SELECT 1")
-
-    with closing(store):
-        with pytest.raises(Unavailable, match=said):
-            await store.write(write)
-        await store.write(lambda tx: tx.driver.execute("INSERT INTO instance VALUES ('b', '1')"))
-    assert await one.sql("SELECT key FROM instance WHERE key IN ('a', 'b')") == [("b",)]
-
-
-def is_anybody_in_a_transaction(url: str) -> bool:
-    with psycopg.connect(url, autocommit=True) as watcher:
-        query = "SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
-        return watcher.execute(query).fetchone() is not None
 
 
 async def test_admission_and_an_end_that_want_each_others_rows_both_come_through(

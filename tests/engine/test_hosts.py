@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from rota.domain.inventory import Host
+from rota.engine import hosts as hosts_module
 from rota.engine.hosts import Hosts
 from rota.ports import Store, Tx
 from rota.storage.inventory import HostRow, insert_hosts
@@ -57,6 +58,18 @@ async def test_a_host_is_read_once(store: Counting, saved: Sequence[HostRow]) ->
     before = store.reads
     await asked_together(hosts, saved)
     assert store.reads == before
+
+
+async def test_of_more_versions_than_are_kept_each_is_still_found(
+    store: Counting, saved: Sequence[HostRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts_module, "KEPT", 10)
+    hosts = Hosts(store)
+    for row in saved:
+        assert (await hosts.of(row.host.name, row.version_id)).host.address == row.host.address
+    before = store.reads
+    await hosts.of(saved[0].host.name, saved[0].version_id)
+    assert store.reads == before + 1
 
 
 async def test_one_who_asks_and_leaves_keeps_nobody_from_an_answer(store: Counting, saved: Sequence[HostRow]) -> None:

@@ -15,6 +15,8 @@ from rota.ports import Store, Tx
 _OS: dict[str, OsName] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _HERE = _OS.get(sys.platform)
 
+KEPT = 20_000  # versions; two for each host of a large fleet
+
 _Key = tuple[str, int | None]  # name, id of the version
 
 
@@ -27,7 +29,7 @@ class Frozen:
 
 
 class Hosts:
-    """Hosts by the version that a run froze: immutable, so kept once read."""
+    """Hosts by the version that a run froze: immutable, so kept once read, up to KEPT of them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -45,10 +47,12 @@ class Hosts:
                 if key not in self._known:
                     wanted, self._wanted = self._wanted | {key}, set()
                     hosts = await self._store.read(lambda tx: [_host(tx, *each) for each in wanted])
+                    if len(self._known) >= KEPT:
+                        self._known.clear()
                     self._known |= {
                         each: Frozen(host, _facts_of(host)) for each, host in zip(wanted, hosts, strict=True)
                     }
-            known = self._known[key]
+                return self._known[key]
         return known
 
 
