@@ -132,6 +132,15 @@ async def test_output_that_is_stored_already_is_told_in_one_piece(rota: Rota) ->
     assert isinstance(end, End)
 
 
+async def test_a_flood_is_told_in_parts(rota: Rota) -> None:
+    run, run_id = await an_attempt(rota)
+    for _ in range(5):
+        rota.output.write(run_id, 1, b"x" * 30_000)
+    await ends(rota, run_id)
+    told = [len(event.outputs) async for event in following(rota, run) if isinstance(event, Wrote)]
+    assert told == [2, 2, 1]
+
+
 async def test_a_stream_ends_without_an_end_when_the_process_stops(rota: Rota) -> None:
     run, _ = await an_attempt(rota)
     seen = []

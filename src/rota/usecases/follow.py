@@ -7,7 +7,7 @@ case another process carries it out. A look reads what may have changed, not ten
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rota.domain.authorize import Principal, Verb, authorize
@@ -29,6 +29,7 @@ PING_SECONDS = 15.0
 # Output is stored behind state changes; the end of a stream waits this long for the last of it.
 OUTPUT_GRACE: Micros = 2 * SECOND
 _PAGE = 200
+_TOLD_BYTES = 65_536  # of output in one event, unless a single piece has more: a flood is not told at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +167,27 @@ async def follow(ctx: Context, row: RunRow, *, after: int = 0) -> AsyncGenerator
 
 
 async def _behind(ctx: Context, row: RunRow, after: int) -> AsyncIterator[Sequence[OutputItem]]:
-    """All output behind `after` that is stored now, by page. None where its store fails: how the run ends is told all
-    the same, and whoever asks for the output alone hears what is wrong with it."""
+    """All output behind `after` that is stored now, a few pieces at a time. None where its store fails: how the run
+    ends is told all the same, and whoever asks for the output alone hears what is wrong with it."""
     try:
         while items := await ctx.output.after(row.id, after, _PAGE):
-            yield items
+            for some in _told_together(items):
+                yield some
             after = items[-1].seq
     except Unavailable:
         return
+
+
+def _told_together(items: Sequence[OutputItem]) -> Iterator[list[OutputItem]]:
+    some: list[OutputItem] = []
+    held = 0
+    for item in items:
+        if some and held + len(item.data) > _TOLD_BYTES:
+            yield some
+            some, held = [], 0
+        some.append(item)
+        held += len(item.data)
+    yield some
 
 
 async def _wait(touched: asyncio.Event, ended: asyncio.Event, *, pace: float, longest: float) -> None:
