@@ -34,6 +34,19 @@ async def test_skips_behind_one_run_grow_one_span(world: StoreWorld) -> None:
     ]
 
 
+async def test_skips_behind_one_run_with_a_gap_between_them_are_two_spans(world: StoreWorld) -> None:
+    """One span would say that something was due in the gap, or be shortened by a count that nobody can know."""
+    job = await world.a_job()
+    for is_enabled in (True, True, False, False, True, True):
+        await world.change(job, enabled=is_enabled)
+        world.clock.advance(60)
+        await world.plan()
+    assert await world.ledger("first_nominal, last_nominal, count") == [
+        (NOON + 2 * MINUTE, NOON + 2 * MINUTE, 1),
+        (NOON + 5 * MINUTE, NOON + 6 * MINUTE, 2),
+    ]
+
+
 async def test_skips_behind_another_run_begin_another_span(world: StoreWorld) -> None:
     await world.a_job()
     for _ in range(2):

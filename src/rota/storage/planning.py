@@ -166,8 +166,9 @@ def plan_due(tx: Tx, cards: Mapping[int, Card], *, limit: int, owner: str | None
         assert terms.overlap is not None  # jobs always have one
         message = refusal(terms.overlap, terms.overlap_limit)
         record_refusal(
-            tx, blocked.card, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, message
-        )
+            tx, blocked.card, blocked.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, blocked.by.run_id, message,
+            times=terms.timetable,
+        )  # fmt: skip
     (outcome.next_fire,) = driver.execute(_PLAN.next_fire).fetchone()
     return outcome
 
@@ -287,7 +288,8 @@ def _decide(batch: _Batch, card: Card, due: _Due, start: Start) -> None:
             batch.blocked.append(_Blocked(card, due.trigger_id, instant, by=drafted[-1]))
         case "skip":
             message = refusal(terms.overlap, terms.overlap_limit)
-            record_refusal(tx, card, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, message)
+            record_refusal(tx, card, due.trigger_id, Reason.OVERLAP_SKIP, instant, instant, 1, due.last_run, message,
+                           times=terms.timetable)  # fmt: skip
         case "queue":
             draft.waits_for_overlap = True
             batch.draft(job_id, draft)
@@ -315,13 +317,13 @@ def record_refusal(
     tx: Tx, request: Requested, trigger_id: int | None, reason: Reason, first: Micros, last: Micros, count: int,
     blocked_by: int | None, message: str | None, *, times: Timetable | None = None,
 ) -> None:  # fmt: skip
-    """Write the ledger row of a decision not to run, or let the last row grow into a span: by a skip behind the same
-    run, or, of the rhythm `times`, by the instant right after the last one, refused for the same reason. A span that
-    grows so is of one rhythm: else nobody could tell how many of its instants came before a moment within it."""
-    if trigger_id is not None and (blocked_by is not None or times is not None):
+    """Write the ledger row of a decision not to run, or let the last row grow into a span, of the rhythm `times`: by
+    the instant right after the last one, refused for the same reason and behind the same run. So a span is of one
+    rhythm: else nobody could tell how many of its instants came before a moment within it."""
+    if times is not None:
         same = (request.job_id, trigger_id, reason, blocked_by, message)
         row = tx.driver.execute(_PLAN.ledger_last, same).fetchone()
-        if row is not None and (times is None or _goes_on(times, first, *row[1:])):
+        if row is not None and _goes_on(times, first, *row[1:]):
             tx.driver.execute(_PLAN.ledger_again, (last, count, tx.at, row[0]))
             return
     assert request.job_id is not None  # only jobs have policies that refuse
